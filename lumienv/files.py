@@ -1,0 +1,139 @@
+"""Writing to disk so that a kill, a full disk or a second writer never leaves anything half-made in use."""
+
+import errno
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from lumienv.errors import StoreError
+
+_FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+}
+
+
+@contextmanager
+def disk_errors(doing: str, path: Path) -> Iterator[None]:
+    """Turn what a disk can refuse into a sentence: `doing` completes "cannot …".
+
+    Raises StoreError for a full disk or quota, a read-only file system or missing permission.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = _FULL.get(error.errno or 0)
+        if reason is None:
+            raise
+        where = error.filename or path
+        hint = "nothing was changed; "
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            hint += "free some space (on LUMI, `lumi-quota` shows what is left) or choose another place:\n"
+            hint += "[sync] store for environments, LUMIENV_CACHE_DIR for caches, TMPDIR for scratch work"
+        else:
+            hint += "choose a place where you may write"
+        raise StoreError(f"cannot {doing}: {reason}", f"at {os.fspath(where)}", hint=hint) from error
+
+
+def write_atomically(path: Path, content: bytes, *, mode: int | None = None) -> None:
+    """Write `content` to `path` so that a reader sees the old file or the new one, whole.
+
+    The file's mode is that of the file it replaces, else `mode`, else what the umask says.
+    Raises OSError.
+    """
+    if mode is None:
+        with suppress(FileNotFoundError):
+            mode = stat.S_IMODE(path.stat().st_mode)
+    if mode is None:
+        mode = 0o666 & ~current_umask()
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def current_umask() -> int:
+    """The process's umask (it can only be read by setting it)."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def private_directory(path: Path) -> Path:
+    """Make `path` (0700) or check that it is a real directory of this user's; returns it.
+
+    Raises StoreError for a symlink or a directory that belongs to somebody else.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        raise StoreError(
+            f"{path} is not a directory", hint="remove it, or set LUMIENV_CACHE_DIR to another place"
+        )
+    if status.st_uid != os.geteuid():
+        raise StoreError(
+            f"{path} belongs to another user (uid {status.st_uid}), so lumienv does not use it",
+            hint="set LUMIENV_CACHE_DIR to a place of your own",
+        )
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        path.chmod(0o700)
+    return path
+
+
+@contextmanager
+def one_writer(path: Path, doing: str, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Hold an exclusive lock on the file `path`; waits for another holder, and says so once.
+
+    Raises StoreError when the lock is still held after ten minutes.
+    """
+    with path.open("a+") as file:
+        deadline = time.monotonic() + 600
+        told = False
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not told and waiting is not None:
+                    waiting(f"another lumienv is at work on {path.parent}, waiting for it")
+                told = True
+            except OSError as error:
+                # Lustre mounted without -o flock answers ENOSYS or EOPNOTSUPP: the atomic renames
+                # still hold, only the courtesy of waiting is lost.
+                if error.errno not in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK):
+                    raise
+                break
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    f"cannot {doing}: another lumienv has been at work on {path.parent} for ten minutes",
+                    hint="wait for it, or end it, and try again",
+                )
+            time.sleep(0.05)
+        yield
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory tree, write-protected directories included; nothing there is no error."""
+    if not os.path.lexists(path):
+        return
+    for directory, _, _ in os.walk(path):
+        with suppress(OSError):
+            os.chmod(directory, 0o700)  # noqa: PTH101 - walking: the string is at hand
+    shutil.rmtree(path, ignore_errors=True)
