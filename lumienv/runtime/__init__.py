@@ -1,0 +1,96 @@
+"""Container runtimes behind one small protocol: SingularityCE and Apptainer, or none at all (`host`).
+
+A runtime turns "this command, on this base" into a `Command`: words and environment variables. Whoever
+asked for it decides whether to print it, to wait for it (`runtime.process`) or to become it (`launch`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from lumienv.runtime.process import Completed
+
+
+@dataclass(frozen=True)
+class Bind:
+    """A host path made visible in the container; read-only unless `writable`."""
+
+    source: str
+    target: str
+    writable: bool = False
+    image_source: str | None = None
+    """The directory inside `source` to bind, when `source` is a file-system image."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """Something to start: the words, and what to change in the environment of whoever starts it."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    unset: tuple[str, ...] = ()
+
+    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """The whole environment to start the command with."""
+        return {k: v for k, v in inherited.items() if k not in self.unset} | dict(self.env)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a command finds around it: variables, PATH entries and binds, in the container's terms."""
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    prepend_path: tuple[str, ...] = ()
+    binds: tuple[Bind, ...] = ()
+
+
+class Runtime(Protocol):
+    """How commands are started on a base."""
+
+    @property
+    def flavour(self) -> str:
+        """`apptainer`, `singularity` or `host`."""
+
+    def closed(
+        self,
+        base: str,
+        command: Sequence[str],
+        surroundings: Surroundings,
+        *,
+        inherited: Mapping[str, str],
+        scratch: Path | None = None,
+    ) -> Command:
+        """A command that sees nothing of the user's: for probing and building (design: trust).
+
+        `scratch` is a directory for its temporary files.
+        """
+
+    def launch(
+        self,
+        base: str,
+        command: Sequence[str],
+        surroundings: Surroundings,
+        *,
+        inherited: Mapping[str, str],
+        entry: str = "exec",
+    ) -> Command:
+        """A user's command. `entry` is `exec`, or `run` to pass through the image's runscript."""
+
+
+def closed_capture(
+    runtime: Runtime,
+    base: str,
+    command: Sequence[str],
+    surroundings: Surroundings,
+    *,
+    inherited: Mapping[str, str],
+    scratch: Path | None = None,
+    stdin: str | None = None,
+) -> "Completed":
+    """Run a closed command to its end. Raises ContainerError when the runtime cannot be started."""
+    from lumienv.runtime.process import capture
+
+    closed = runtime.closed(base, command, surroundings, inherited=inherited, scratch=scratch)
+    return capture(closed.argv, env=closed.environment(inherited), stdin=stdin)

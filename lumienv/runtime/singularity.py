@@ -1,0 +1,136 @@
+"""SingularityCE and Apptainer: the same command line, two prefixes for environment variables.
+
+Values reach the container through `APPTAINERENV_X` / `SINGULARITYENV_X`, never through `--env` (which
+splits at commas and eats quotes) and with evaluation switched off: both runtimes otherwise hand each value
+to a shell, so that `$(…)` in it would run. Tried with Apptainer 1.4.5; SingularityCE 4.1.3 has the same
+code (`internal/pkg/util/fs/files/action_scripts.go`).
+"""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lumienv.errors import ContainerError
+from lumienv.runtime import Bind, Command, Surroundings
+
+APPTAINER = "apptainer"
+SINGULARITY = "singularity"
+
+# Set in the runtime's own environment these change what is mounted or seen; a closed command gets none of
+# them. Where it puts its temporary files and its cache stays the user's decision.
+_PREFIXES = ("SINGULARITY", "APPTAINER")
+_KEPT_IN_CLOSED = {f"{prefix}_{name}" for prefix in _PREFIXES for name in ("TMPDIR", "CACHEDIR")}
+
+# What a closed command may know of the host: what the runtime itself needs to start.
+_HOST_VARIABLES = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TERM", "TMPDIR", "XDG_RUNTIME_DIR")
+
+
+@dataclass(frozen=True)
+class Singularity:
+    """One of the two runtimes, by the path of its program."""
+
+    program: str
+    flavour: str
+
+    def closed(
+        self,
+        base: str,
+        command: Sequence[str],
+        surroundings: Surroundings,
+        *,
+        inherited: Mapping[str, str],
+        scratch: Path | None = None,
+    ) -> Command:
+        kept = {k: v for k, v in inherited.items() if k in _HOST_VARIABLES or k in _KEPT_IN_CLOSED}
+        return Command(
+            (
+                *(self.program, "--quiet", "exec", "--containall", "--no-home", "--pwd", "/"),
+                *(("--workdir", str(scratch)) if scratch is not None else ()),
+                *self._binds(surroundings.binds),
+                *(base, *command),
+            ),
+            kept | self._container_env(surroundings),
+            unset=tuple(name for name in inherited if name not in kept),
+        )
+
+    def launch(
+        self,
+        base: str,
+        command: Sequence[str],
+        surroundings: Surroundings,
+        *,
+        inherited: Mapping[str, str],
+        entry: str = "exec",
+    ) -> Command:
+        env = self._container_env(surroundings)
+        return Command(
+            (self.program, entry, *self._binds(surroundings.binds), base, *command),
+            env,
+            unset=tuple(name for name in self._rivals(env) if name in inherited and name not in env),
+        )
+
+    def _container_env(self, surroundings: Surroundings) -> dict[str, str]:
+        own = self.flavour.upper()
+        env = {f"{own}ENV_{name}": value for name, value in surroundings.env.items()}
+        if surroundings.prepend_path:
+            env[f"{own}ENV_PREPEND_PATH"] = ":".join(surroundings.prepend_path)
+        return env | {f"{own}_NO_EVAL": "1"}
+
+    def _rivals(self, env: Mapping[str, str]) -> list[str]:
+        """Names under which the host may hold other values for the same container variables.
+
+        A variable of the other runtime's prefix would win or be warned about; a whole PATH would make
+        PREPEND_PATH ignored.
+        """
+        names = {name.partition("ENV_")[2] for name in env if "ENV_" in name}
+        names |= {"PATH", "APPEND_PATH", "PREPEND_PATH"}
+        return sorted(f"{prefix}ENV_{name}" for prefix in _PREFIXES for name in names)
+
+    def _binds(self, binds: Sequence[Bind]) -> list[str]:
+        words: list[str] = []
+        for bind in binds:
+            options = [] if bind.writable else ["ro"]
+            if bind.image_source is not None:
+                options.append(f"image-src={bind.image_source}")
+            # A colon or comma in a path cannot be escaped in --bind; --mount takes CSV quoting.
+            if any(mark in bind.source + bind.target for mark in ':,"\\'):
+                fields = [f"src={bind.source}", f"dst={bind.target}", *options]
+                words += ["--mount", ",".join(_csv(item) for item in ["type=bind", *fields])]
+            else:
+                words += ["--bind", ":".join(filter(None, [bind.source, bind.target, ",".join(options)]))]
+        return words
+
+
+def _csv(item: str) -> str:
+    return '"' + item.replace('"', '""') + '"' if any(mark in item for mark in ',"\n') else item
+
+
+def find(environ: Mapping[str, str]) -> Singularity:
+    """The runtime on this machine: `LUMIENV_RUNTIME`, else `singularity`, else `apptainer` on PATH.
+
+    Raises ContainerError when there is none.
+    """
+    wanted = environ.get("LUMIENV_RUNTIME")
+    for name in (wanted,) if wanted else (SINGULARITY, APPTAINER):
+        program = shutil.which(name, path=environ.get("PATH"))
+        if program:
+            return Singularity(program, flavour_of(program))
+    raise ContainerError(
+        f"cannot start {wanted}: LUMIENV_RUNTIME names no program"
+        if wanted
+        else "no container runtime was found: neither singularity nor apptainer is on PATH",
+        hint="on LUMI, singularity is on every node; elsewhere install Apptainer, or use a Python of this\n"
+        'machine as the base: [image] host = "python3"',
+    )
+
+
+def flavour_of(program: str) -> str:
+    """Which of the two a program is. Costs no process where a link's target already tells."""
+    real = Path(os.path.realpath(program)).name
+    if real == APPTAINER:
+        return APPTAINER
+    from lumienv.runtime.process import capture
+
+    return APPTAINER if "apptainer" in capture([program, "--version"]).stdout else SINGULARITY
