@@ -1,0 +1,164 @@
+"""What `lumienv.toml` declares, as values; `manifest.reader` makes them.
+
+`lumienv run` reads this file before every job, so nothing here imports more than the standard library;
+requirements stay text until `resolve` parses them, with the line they stand on.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lumienv.errors import ManifestError
+
+FILE_NAME = "lumienv.toml"
+MODES = ("venv", "squashfs", "sif")
+
+# Raised whenever the same lumienv.toml has to be resolved anew because the resolver's rules changed.
+RESOLVER_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Dependency:
+    """One PEP 508 line as the user wrote it."""
+
+    text: str
+    key: str
+    """the TOML key it stands under, for messages: `dependencies`, `dependency-groups.dev`, …"""
+    line: int | None = None
+    """1-based line in the manifest, None where it cannot be told"""
+
+    @property
+    def where(self) -> str:
+        """`lumienv.toml:3`, or the key where the line is not known."""
+        return f"{FILE_NAME}:{self.line}" if self.line else f"{FILE_NAME}: {self.key}"
+
+
+@dataclass(frozen=True)
+class ImageTable:
+    """`[image]`: exactly one way to name the base, and how it is read."""
+
+    kind: str
+    """`name`, `path`, `uri`, `host` or `snapshot`"""
+    value: str
+    selectors: Mapping[str, str] = field(default_factory=dict)
+    activate: str = "auto"
+    assume: Mapping[str, str] = field(default_factory=dict)
+    line: int | None = None
+
+    def selection(self) -> dict[str, object]:
+        """What picks the base and decides how it is entered; a generation remembers it."""
+        return {
+            "kind": self.kind,
+            "value": self.value,
+            "selectors": dict(self.selectors),
+            "activate": self.activate,
+        }
+
+
+@dataclass(frozen=True)
+class ResolveTable:
+    """`[resolve]`: what the resolver may and may not do."""
+
+    replace: tuple[str, ...] = ()
+    omit: tuple[str, ...] = ()
+    constraints: tuple[Dependency, ...] = ()
+    overrides: tuple[Dependency, ...] = ()
+    exclude_newer: str | None = None
+    prerelease: str = "if-necessary"
+    resolution: str = "highest"
+    build: str = "allow"
+
+
+@dataclass(frozen=True)
+class IndexTable:
+    """One `[[index]]`."""
+
+    url: str
+    name: str | None = None
+    explicit: bool = False
+
+
+@dataclass(frozen=True)
+class HostValue:
+    """A `[run] env` value that is taken from the host when the command starts: never written down."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class RunTable:
+    """`[run]`: what a command finds around it."""
+
+    env: Mapping[str, str | HostValue] = field(default_factory=dict)
+    bind: tuple[str, ...] = ()
+    entry: str = "exec"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All of `lumienv.toml`."""
+
+    path: Path
+    image: ImageTable
+    dependencies: tuple[Dependency, ...] = ()
+    groups: Mapping[str, tuple[Dependency, ...]] = field(default_factory=dict)
+    resolve: ResolveTable = ResolveTable()
+    indexes: tuple[IndexTable, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """package → name of the index it comes from"""
+    mode: str = "venv"
+    store: str = ".lumienv"
+    run: RunTable = RunTable()
+    slurm: Mapping[str, str | bool] = field(default_factory=dict)
+    tasks: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def directory(self) -> Path:
+        """The project: relative paths in the manifest start here."""
+        return self.path.parent
+
+    @property
+    def store_path(self) -> Path:
+        """Where generations are kept."""
+        return self.directory / self.store
+
+    def inputs_digest(self) -> str:
+        """`sha256:…` over all that decides a resolution, as written; the image has a guard of its own.
+
+        Not in it: pip's configuration, credentials and absolute paths, else the same project's lock would
+        be stale on every other machine.
+        """
+        written = {
+            "schema": RESOLVER_SCHEMA,
+            "dependencies": [entry.text for entry in self.dependencies],
+            "groups": {name: [entry.text for entry in group] for name, group in self.groups.items()},
+            "sources": dict(self.sources),
+            "assume": dict(self.image.assume),
+            "resolve": [
+                list(self.resolve.replace),
+                list(self.resolve.omit),
+                [entry.text for entry in self.resolve.constraints],
+                [entry.text for entry in self.resolve.overrides],
+                self.resolve.exclude_newer,
+                self.resolve.prerelease,
+                self.resolve.resolution,
+                self.resolve.build,
+            ],
+            "indexes": [[index.name, index.url, index.explicit] for index in self.indexes],
+        }
+        text = json.dumps(written, sort_keys=True, separators=(",", ":"))
+        return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def find_manifest(start: Path) -> Path:
+    """`lumienv.toml` in `start` or the nearest folder above it. Raises ManifestError."""
+    for folder in (start, *start.parents):
+        if (folder / FILE_NAME).is_file():
+            return folder / FILE_NAME
+    raise ManifestError(
+        f"no {FILE_NAME} in {start} or any folder above it",
+        hint=f"write one (`lumienv.toml.example` in lumienv's sources shows every key), for example:\n"
+        f'printf \'dependencies = ["h5py"]\\n[image]\\nname = "pytorch"\\n\' > {FILE_NAME}',
+    )

@@ -1,0 +1,322 @@
+"""`lumienv.toml` → `Manifest`, checked key by key; every complaint names the file, the line and the key."""
+
+import difflib
+import json
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from lumienv.errors import ManifestError
+from lumienv.manifest import (
+    MODES,
+    Dependency,
+    HostValue,
+    ImageTable,
+    IndexTable,
+    Manifest,
+    ResolveTable,
+    RunTable,
+)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and check `path`. Raises ManifestError, with the key and the line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ManifestError(f"{path} does not exist", hint="name another with --manifest") from None
+    except (UnicodeDecodeError, PermissionError, IsADirectoryError) as error:
+        reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise ManifestError(f"{path} cannot be read: {reason}") from None
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ManifestError(f"{path} is not valid TOML: {error}", hint="nothing was changed") from None
+    return _Reader(path, text).manifest(data)
+
+
+class _Reader:
+    """Checks one file's tables; knows its text, so that a message can name the line."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        self.lines = text.splitlines()
+
+    def fail(self, key: str, problem: str, *, value: str | None = None, hint: str | None = None) -> NoReturn:
+        line = self.line(key, value)
+        where = f"{self.path.name}:{line}" if line else self.path.name
+        raise ManifestError(f"{where}: {key} {problem}", hint=hint)
+
+    def line(self, key: str, value: str | None = None) -> int | None:
+        """The 1-based line on which `key` (dotted) stands, or `value` in it, as far as text search goes."""
+        *tables, last = key.split(".")
+        table, start = "", 0
+        if tables:
+            table = ".".join(tables)
+            for number, line in enumerate(self.lines):
+                if re.match(rf"\s*\[\[?\s*{re.escape(table)}\s*\]", line):
+                    start = number + 1
+                    break
+            else:
+                start, last = 0, tables[-1]
+        pattern = re.compile(rf"""\s*(?:\[\[?\s*)?["']?{re.escape(last)}["']?\s*(?:=|\]|\.)""")
+        for number in range(start, len(self.lines)):
+            if pattern.match(self.lines[number]):
+                return self._value_line(number, value) + 1
+            if table and re.match(r"\s*\[", self.lines[number]):
+                break
+        return start or None
+
+    def _value_line(self, number: int, value: str | None) -> int:
+        if value is not None:
+            quoted = {json.dumps(value), f"'{value}'"}
+            for later in range(number, len(self.lines)):
+                if any(form in self.lines[later] for form in quoted):
+                    return later
+        return number
+
+    def manifest(self, data: dict[str, Any]) -> Manifest:
+        self.known(
+            data,
+            "",
+            "dependencies",
+            "image",
+            "dependency-groups",
+            "sources",
+            "resolve",
+            "index",
+            "sync",
+            "run",
+            "slurm",
+            "tasks",
+        )
+        if "image" not in data:
+            raise ManifestError(
+                f"{self.path.name} has no [image] table: lumienv does not know what to build on",
+                hint='for example: [image]\nname = "pytorch"',
+            )
+        sync = self.table(data, "sync")
+        self.known(sync, "sync", "mode", "store")
+        return Manifest(
+            path=self.path,
+            image=self.image(self.table(data, "image")),
+            dependencies=self.dependencies(data, "dependencies"),
+            groups=self.groups(data),
+            resolve=self.resolve(self.table(data, "resolve")),
+            indexes=self.indexes(data),
+            sources=self.sources(data),
+            mode=self.choice(sync, "sync.mode", MODES, "venv"),
+            store=self.text(sync, "sync.store", ".lumienv"),
+            run=self.run(self.table(data, "run")),
+            slurm=self.slurm(self.table(data, "slurm")),
+            tasks=self.tasks(self.table(data, "tasks")),
+        )
+
+    # -- tables ------------------------------------------------------------------------------------------
+
+    def image(self, table: dict[str, Any]) -> ImageTable:
+        ways = ("name", "path", "uri", "host", "snapshot")
+        selectors = ("rocm", "python", "version", "hash")
+        self.known(table, "image", *ways, *selectors, "activate", "assume")
+        given = [way for way in ways if way in table]
+        if len(given) != 1:
+            problem = "names no image" if not given else f"names {' and '.join(given)} at once"
+            self.fail("image", problem, hint=f"give exactly one of: {', '.join(ways)}")
+        (kind,) = given
+        narrowing = {key: self.text(table, f"image.{key}", "") for key in selectors if key in table}
+        if narrowing and kind != "name":
+            self.fail(f"image.{next(iter(narrowing))}", f"narrows a search by name, but {kind} is given")
+        assume = self.table(table, "assume", "image.")
+        return ImageTable(
+            kind=kind,
+            value=self.text(table, f"image.{kind}", ""),
+            selectors=narrowing,
+            activate=self.text(table, "image.activate", "auto"),
+            assume={name: self.text(assume, f"image.assume.{name}", "") for name in assume},
+            line=self.line(f"image.{kind}"),
+        )
+
+    def resolve(self, table: dict[str, Any]) -> ResolveTable:
+        self.known(
+            table,
+            "resolve",
+            *("replace", "omit", "constraints", "overrides"),
+            *("exclude-newer", "prerelease", "resolution", "build"),
+        )
+        newest = table.get("exclude-newer")
+        return ResolveTable(
+            replace=self.texts(table, "resolve.replace"),
+            omit=self.texts(table, "resolve.omit"),
+            constraints=self.dependencies(table, "resolve.constraints"),
+            overrides=self.dependencies(table, "resolve.overrides"),
+            # TOML has dates of its own: `2026-11-01` without quotes means the same.
+            exclude_newer=None if newest is None else str(newest).replace(" ", "T"),
+            prerelease=self.choice(
+                table, "resolve.prerelease", ("disallow", "if-necessary", "allow"), "if-necessary"
+            ),
+            resolution=self.choice(
+                table, "resolve.resolution", ("highest", "lowest", "lowest-direct"), "highest"
+            ),
+            build=self.choice(table, "resolve.build", ("allow", "never"), "allow"),
+        )
+
+    def groups(self, data: dict[str, Any]) -> dict[str, tuple[Dependency, ...]]:
+        table = self.table(data, "dependency-groups")
+        return {name: self._group(table, name, ()) for name in table}
+
+    def _group(self, table: dict[str, Any], name: str, above: tuple[str, ...]) -> tuple[Dependency, ...]:
+        key = f"dependency-groups.{name}"
+        if name in above:
+            self.fail(key, f"includes itself: {' → '.join((*above, name))}")
+        if not isinstance(table[name], list):
+            self.fail(key, "must be a list of requirements")
+        entries: list[Dependency] = []
+        for item in table[name]:
+            if isinstance(item, str):
+                entries.append(Dependency(item, key, self.line(key, item)))
+            elif isinstance(item, dict) and set(item) == {"include-group"}:
+                other = item["include-group"]
+                if other not in table:
+                    self.fail(key, f"includes the group {other!s}, which does not exist")
+                entries += self._group(table, other, (*above, name))
+            else:
+                self.fail(key, 'takes requirements and { include-group = "…" } only')
+        return tuple(entries)
+
+    def indexes(self, data: dict[str, Any]) -> tuple[IndexTable, ...]:
+        tables = data.get("index", [])
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            self.fail("index", "is a list of tables: write [[index]], with two brackets")
+        found = []
+        for table in tables:
+            self.known(table, "index", "name", "url", "explicit")
+            if "url" not in table:
+                self.fail("index", "has no url")
+            url = self.text(table, "index.url", "")
+            if "@" in url.partition("://")[2].partition("/")[0]:
+                self.fail(
+                    "index.url",
+                    "contains a user name or password, which would be shared with this file",
+                    hint="put them into ~/.netrc: machine <host> login <user> password <password>",
+                )
+            found.append(
+                IndexTable(
+                    url=url,
+                    name=self.text(table, "index.name", "") or None,
+                    explicit=self.flag(table, "index.explicit"),
+                )
+            )
+            if found[-1].explicit and found[-1].name is None:
+                self.fail("index", "is explicit, but has no name that [sources] could give")
+        return tuple(found)
+
+    def sources(self, data: dict[str, Any]) -> dict[str, str]:
+        known = {table.get("name") for table in data.get("index", []) if isinstance(table, dict)}
+        found = {}
+        for package, source in self.table(data, "sources").items():
+            key = f"sources.{package}"
+            if not isinstance(source, dict):
+                self.fail(key, "must be a table")
+            self.known(source, key, "index")
+            found[package] = self.text(source, f"{key}.index", "")
+            if found[package] not in known:
+                self.fail(f"{key}.index", f"names {found[package]}, but no [[index]] has that name")
+        return found
+
+    def run(self, table: dict[str, Any]) -> RunTable:
+        self.known(table, "run", "env", "bind", "entry")
+        env: dict[str, str | HostValue] = {}
+        for name, value in self.table(table, "env", "run.").items():
+            key = f"run.env.{name}"
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+                self.fail("run.env", f"has a name that no shell could read: {name}")
+            if isinstance(value, dict):
+                if value != {"from": "host"}:
+                    self.fail("run.env", f'gives {name} a table; the only one known is {{ from = "host" }}')
+                env[name] = HostValue(name)
+            elif isinstance(value, bool) or not isinstance(value, (str, int, float)):
+                self.fail(key, "must be text or a number")
+            else:
+                env[name] = str(value)
+                if "\0" in str(value):
+                    self.fail(key, "contains a NUL character, which no environment variable can hold")
+        return RunTable(
+            env=env,
+            bind=self.texts(table, "run.bind"),
+            entry=self.choice(table, "run.entry", ("exec", "run"), "exec"),
+        )
+
+    def slurm(self, table: dict[str, Any]) -> dict[str, str | bool]:
+        options: dict[str, str | bool] = {}
+        for name, value in table.items():
+            key = f"slurm.{name}"
+            if not re.fullmatch(r"[a-z][a-z0-9-]+", name):
+                self.fail(key, "is not a long option of srun (lower case, with hyphens)")
+            if isinstance(value, bool):
+                options[name] = value
+            elif isinstance(value, (str, int)):
+                options[name] = str(value)
+            else:
+                self.fail(key, "must be text, a number, or true for an option without a value")
+        return options
+
+    def tasks(self, table: dict[str, Any]) -> dict[str, str]:
+        return {name: self.text(table, f"tasks.{name}", "") for name in table}
+
+    # -- values ------------------------------------------------------------------------------------------
+
+    def known(self, table: Mapping[str, Any], name: str, *keys: str) -> None:
+        for key in table:
+            if key not in keys:
+                full = f"{name}.{key}" if name else key
+                close = difflib.get_close_matches(key, keys, n=1)
+                self.fail(
+                    full,
+                    "is not a key that lumienv knows",
+                    hint=f"did you mean {close[0]}?" if close else f"known here: {', '.join(keys)}",
+                )
+
+    def table(self, data: dict[str, Any], key: str, prefix: str = "") -> dict[str, Any]:
+        value = data.get(key, {})
+        if not isinstance(value, dict):
+            self.fail(prefix + key, "must be a table")
+        return value
+
+    def text(self, table: Mapping[str, Any], key: str, default: str) -> str:
+        return str(self._value(table, key, default, lambda value: isinstance(value, str), "must be text"))
+
+    def flag(self, table: Mapping[str, Any], key: str) -> bool:
+        is_flag: Callable[[Any], bool] = lambda value: isinstance(value, bool)  # noqa: E731
+        return bool(self._value(table, key, False, is_flag, "must be true or false"))
+
+    def texts(self, table: Mapping[str, Any], key: str) -> tuple[str, ...]:
+        return tuple(
+            self._value(
+                table,
+                key,
+                [],
+                lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
+                "must be a list of texts",
+            )
+        )
+
+    def choice(self, table: Mapping[str, Any], key: str, choices: Sequence[str], default: str) -> str:
+        value = self.text(table, key, default)
+        if value not in choices:
+            close = difflib.get_close_matches(value, choices, n=1)
+            hint = f"did you mean {close[0]}?" if close else None
+            self.fail(key, f'is "{value}"; it can be {", ".join(choices)}', value=value, hint=hint)
+        return value
+
+    def dependencies(self, table: Mapping[str, Any], key: str) -> tuple[Dependency, ...]:
+        return tuple(Dependency(text, key, self.line(key, text)) for text in self.texts(table, key))
+
+    def _value(
+        self, table: Mapping[str, Any], key: str, default: Any, fits: Callable[[Any], bool], problem: str
+    ) -> Any:
+        value = table.get(key.rpartition(".")[2], default)
+        if not fits(value):
+            self.fail(key, f"{problem}, not {value!r}" if isinstance(value, (int, float)) else problem)
+        return value

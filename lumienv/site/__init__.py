@@ -1,0 +1,105 @@
+"""A cluster's facts as data: one TOML file a site, with the source of each fact beside it.
+
+`LUMIENV_SITE` names another file, or one of those shipped here; without it the site is recognised by
+what stands in its `[detect]` table.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lumienv.errors import ManifestError
+
+_SHIPPED = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class SiteBind:
+    """A host path that containers of this site should see; `optional`: left out where it is missing."""
+
+    path: str
+    optional: bool = True
+
+
+@dataclass(frozen=True)
+class Site:
+    """The facts that lumienv needs of the machine it runs on."""
+
+    name: str
+    image_folders: tuple[Path, ...] = ()
+    binds: tuple[SiteBind, ...] = ()
+    cache: Path = Path("~/.cache/lumienv")
+    """for what lasts: snapshots, index pages, wheels"""
+    scratch: Path = Path("/tmp")  # noqa: S108 - the default of TMPDIR
+    """node-local, for staging"""
+
+
+def load_site(environ: Mapping[str, str]) -> Site:
+    """The site of this machine, with the user's `LUMIENV_IMAGE_PATH` and `LUMIENV_CACHE_DIR` applied.
+
+    Raises ManifestError for a site file that is missing or broken.
+    """
+    path, data = _site_file(environ)
+    images = environ.get("LUMIENV_IMAGE_PATH")
+    folders = images.split(":") if images else data.get("images", {}).get("folders", [])
+    cache = environ.get("LUMIENV_CACHE_DIR") or _cache(data, environ)
+    return Site(
+        name=str(data.get("name", path.stem)),
+        image_folders=tuple(Path(folder) for folder in folders if folder),
+        binds=tuple(
+            SiteBind(entry["path"], bool(entry.get("optional", True))) for entry in data.get("bind", [])
+        ),
+        cache=Path(cache),
+        scratch=Path(environ.get("TMPDIR") or data.get("scratch", {}).get("folder", "/tmp")),  # noqa: S108
+    )
+
+
+def _site_file(environ: Mapping[str, str]) -> tuple[Path, dict[str, Any]]:
+    wanted = environ.get("LUMIENV_SITE")
+    if wanted:
+        path = Path(wanted) if "/" in wanted else _SHIPPED / f"{wanted}.toml"
+        return path, _read(path)
+    for path in sorted(_SHIPPED.glob("*.toml")):
+        data = _read(path)
+        detect = data.get("detect", {}).get("directory")
+        if detect and Path(detect).is_dir():
+            return path, data
+    return _SHIPPED / "generic.toml", _read(_SHIPPED / "generic.toml")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        shipped = ", ".join(sorted(file.stem for file in _SHIPPED.glob("*.toml")))
+        raise ManifestError(
+            f"there is no site file {path}",
+            hint=f"LUMIENV_SITE takes the path of one, or the name of one that comes with lumienv: {shipped}",
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ManifestError(f"the site file {path} is not valid TOML: {error}") from None
+
+
+def _cache(data: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    """The site's cache folder, its `{project}` and `{user}` filled in; else the XDG one.
+
+    The project is the one whose folder the user stands in or has asked Slurm for.
+    """
+    pattern = data.get("cache", {}).get("folder")
+    user = environ.get("USER") or environ.get("LOGNAME") or str(os.getuid())
+    if pattern:
+        for project in _projects(environ):
+            folder = str(pattern.format(project=project, user=user))
+            if os.access(pattern.partition("{project}")[0] + project, os.W_OK):
+                return folder
+    home = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME", "/")) / ".cache")
+    return str(Path(home) / "lumienv")
+
+
+def _projects(environ: Mapping[str, str]) -> list[str]:
+    here = [part for part in Path(environ.get("PWD") or Path.cwd()).parts if part.startswith("project_")]
+    asked = [environ[name] for name in ("SLURM_JOB_ACCOUNT", "SBATCH_ACCOUNT") if environ.get(name)]
+    return here[:1] + asked
