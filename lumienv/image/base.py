@@ -1,0 +1,66 @@
+"""From the manifest's `[image]` table to the base that is meant."""
+
+import os
+import shutil
+from pathlib import Path
+
+from lumienv.errors import ImageError
+from lumienv.image.catalog import find_image
+from lumienv.image.hostpython import host_identity
+from lumienv.image.sif import read_sif
+from lumienv.image.snapshot import Base
+from lumienv.manifest import ImageTable
+from lumienv.runtime.process import capture
+from lumienv.site import Site
+
+
+def find_base(table: ImageTable, project: Path, site: Site, preferred: str | None = None) -> Base:
+    """The base that `table` names; relative paths start at `project`.
+
+    `preferred` is the file name that the lock was made for: of several images that fit the selectors it
+    stays the chosen one. Raises ImageError.
+    """
+    if table.kind == "host":
+        return host_base(table.value)
+    if table.kind == "path":
+        path = Path(os.path.normpath(project / Path(table.value).expanduser()))
+    elif table.kind == "name":
+        path = find_image(table.value, table.selectors, site.image_folders, preferred=preferred).path
+    else:
+        raise ImageError(
+            f"[image] {table.kind} is not supported by this version of lumienv",
+            hint="name an image by path, by name, or a Python of this machine by host",
+        )
+    return sif_base(path)
+
+
+def sif_base(path: Path) -> Base:
+    """The SIF at `path`. Raises ImageError when it is missing, no SIF, or truncated."""
+    sif = read_sif(path)
+    machine = os.uname().machine
+    if sif.architecture and sif.architecture != machine:
+        raise ImageError(
+            f"the image {path} is for {sif.architecture}, this machine is {machine}",
+            hint="lock and sync on a machine of the image's kind",
+        )
+    name = Path(os.path.realpath(path)).name
+    return Base("sif", str(path), name, sif.identity, sif.size, sif.architecture)
+
+
+def host_base(interpreter: str) -> Base:
+    """An interpreter of this machine, by path or by name on PATH.
+
+    Raises ImageError when there is no such program, or when it is no Python.
+    """
+    found = shutil.which(os.path.expanduser(interpreter))  # noqa: PTH111 - a bare name must stay bare
+    if found is None:
+        raise ImageError(
+            f"there is no Python called {interpreter} on this machine",
+            hint='[image] host takes a path or a name on PATH, such as "python3"',
+        )
+    # What is on PATH may be a shim (pyenv, asdf): the interpreter itself knows where it lies.
+    asked = capture([found, "-Ic", "import sys; print(sys.executable)"], timeout=60)
+    executable = asked.stdout.strip()
+    if asked.returncode != 0 or not Path(executable).is_file():
+        raise ImageError(f"{found} is not a Python that works", *asked.stderr.splitlines()[-2:])
+    return Base("host", executable, f"host {executable}", host_identity(executable))

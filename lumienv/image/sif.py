@@ -1,0 +1,94 @@
+"""Read a SIF file's header and descriptors: is it a SIF, is it whole, and which one is it?
+
+Layout after the SIF specification, version 01 (github.com/apptainer/sif, `pkg/sif/sif.go`): a 128-byte
+header, then a table of 585-byte descriptors, all little-endian; the data objects follow.
+"""
+
+import hashlib
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from lumienv.errors import ImageError
+
+# launch script, magic, version, architecture, UUID; created, modified; free and all descriptors;
+# offset and length of the descriptor table and of the data.
+_HEADER = struct.Struct("<32s10s3s3s16sqqqqqqqq")
+# data type, in use, id, group, link; offset, length, length with padding; created, modified; uid, gid;
+# name, extra.
+_DESCRIPTOR = struct.Struct("<i?IIIqqqqqqq128s384s")
+_MAGIC = b"SIF_MAGIC\0"
+_PARTITION = 0x4004
+_PRIMARY_SYSTEM = 2
+_EDGE = 64 * 1024
+_ARCHITECTURES = {b"02": "x86_64", b"04": "aarch64", b"03": "armv7l", b"01": "i386", b"07": "ppc64le"}
+
+
+@dataclass(frozen=True)
+class SifFile:
+    """What a SIF's first kilobytes tell."""
+
+    identity: str
+    """`sif:` and the sha256 of header, descriptors, length and the edges of each data object."""
+    size: int
+    """bytes"""
+    architecture: str
+    """as `uname -m` prints it; empty when the SIF does not say"""
+
+
+def read_sif(path: Path) -> SifFile:
+    """Identify a SIF by reading some hundred kilobytes of it.
+
+    Guards against change, not against forgery. Raises ImageError when `path` is missing, no SIF, or
+    truncated.
+    """
+    try:
+        with path.open("rb") as file:
+            return _read(file, path)
+    except FileNotFoundError:
+        gone = "is a link to a file that is gone" if path.is_symlink() else "does not exist"
+        raise ImageError(
+            f"the image {path} {gone}",
+            hint="`lumienv image list` shows the images that are there; name one under [image]",
+        ) from None
+    except IsADirectoryError:
+        raise ImageError(
+            f"the image {path} is a directory; lumienv needs a SIF file",
+            hint=f"make one with: singularity build image.sif {path}",
+        ) from None
+    except PermissionError:
+        raise ImageError(f"the image {path} cannot be read: permission denied") from None
+
+
+def _read(file: BinaryIO, path: Path) -> SifFile:
+    size = file.seek(0, 2)
+    file.seek(0)
+    head = file.read(_HEADER.size)
+    if len(head) < _HEADER.size or not (fields := _HEADER.unpack(head))[1].startswith(_MAGIC[:9]):
+        raise ImageError(
+            f"the image {path} is not a SIF file",
+            hint="lumienv works on Singularity/Apptainer image files (.sif); from another format:\n"
+            f"singularity build image.sif {path}",
+        )
+    slots, offset, length = fields[8], fields[9], fields[10]
+    file.seek(offset)
+    table = file.read(min(length, slots * _DESCRIPTOR.size))
+    digest = hashlib.sha256(head + table + size.to_bytes(8, "little"))
+    architecture = ""
+    for entry in _DESCRIPTOR.iter_unpack(table[: len(table) // _DESCRIPTOR.size * _DESCRIPTOR.size]):
+        kind, used, start, stored, extra = entry[0], entry[1], entry[5], entry[6], entry[13]
+        if not used:
+            continue
+        if start + stored > size:
+            raise ImageError(
+                f"the image {path} is truncated: it has {size} of at least {start + stored} bytes",
+                hint="copy it again",
+            )
+        file.seek(start)
+        digest.update(file.read(min(_EDGE, stored)))
+        file.seek(start + max(0, stored - _EDGE))
+        digest.update(file.read(min(_EDGE, stored)))
+        if kind == _PARTITION and int.from_bytes(extra[4:8], "little") == _PRIMARY_SYSTEM:
+            architecture = _ARCHITECTURES.get(extra[8:10], "")
+    return SifFile(f"sif:{digest.hexdigest()}", size, architecture)
