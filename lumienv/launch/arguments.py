@@ -1,0 +1,122 @@
+"""The words of `lumienv run`, read without importing click: this runs before every job.
+
+One table describes the options; `cli.run` builds click's options from it, for help, completion and errors.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of `run`."""
+
+    names: tuple[str, ...]
+    field: str
+    help: str
+    metavar: str = ""
+    """empty for a flag"""
+    repeated: bool = False
+    choices: tuple[str, ...] = ()
+
+
+OPTIONS = (
+    Option(("-C", "--project"), "project", "Use the lumienv.toml in DIR or above it.", "DIR"),
+    Option(("--print",), "print_only", "Show the command line that would run, and run nothing."),
+    Option(
+        ("--launcher",),
+        "launcher",
+        "How to start: auto (srun inside an allocation), srun, or direct.",
+        "auto|srun|direct",
+        choices=("auto", "srun", "direct"),
+    ),
+    Option(("--srun",), "srun", "Options for srun, as one text.", '"OPTIONS"'),
+    Option(("--no-sync",), "no_sync", "Run in the environment as it is, stale or not."),
+    Option(
+        ("--env",),
+        "env",
+        "Set a variable in the environment; without a value, the host's.",
+        "NAME[=VALUE]",
+        True,
+    ),
+    Option(("--bind",), "bind", "Make a host path visible in the container.", "SRC[:DST[:ro]]", True),
+    Option(("-q", "--quiet"), "quiet", "Say less."),
+    Option(("--offline",), "offline", "Use no network."),
+)
+
+
+@dataclass(frozen=True)
+class RunArguments:
+    """What was typed after `lumienv run`, and what `LUMIENV_…` variables say."""
+
+    command: tuple[str, ...]
+    project: str | None = None
+    print_only: bool = False
+    launcher: str = "auto"
+    srun: str = ""
+    no_sync: bool = False
+    env: tuple[str, ...] = ()
+    bind: tuple[str, ...] = ()
+    quiet: bool = False
+    offline: bool = False
+
+
+def parse(words: Sequence[str], environ: Mapping[str, str]) -> RunArguments | None:
+    """Read the words after `run`; None for anything unusual (help, a mistake), which click then explains."""
+    by_name = {name: option for option in OPTIONS for name in option.names}
+    values: dict[str, str | bool | list[str]] = _from_environment(environ)
+    waiting = list(words)
+    while waiting:
+        word = waiting[0]
+        if word == "--":
+            waiting.pop(0)
+            break
+        if not word.startswith("-") or word == "-":
+            break
+        waiting.pop(0)
+        name, joined, value = word.partition("=") if word.startswith("--") else (word, "", "")
+        option = by_name.get(name)
+        if option is None or (joined and not option.metavar):
+            return None
+        if not option.metavar:
+            values[option.field] = True
+            continue
+        if not joined:
+            if not waiting:
+                return None
+            value = waiting.pop(0)
+        if option.choices and value not in option.choices:
+            return None
+        if option.repeated:
+            known = values.setdefault(option.field, [])
+            assert isinstance(known, list)
+            known.append(value)
+        else:
+            values[option.field] = value
+    if not waiting:
+        return None
+    return arguments(waiting, values)
+
+
+def arguments(command: Sequence[str], values: Mapping[str, object]) -> RunArguments:
+    """The same value from either parser."""
+    given = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in values.items() if v is not None}
+    return RunArguments(command=tuple(command), **given)  # type: ignore[arg-type]
+
+
+def variable(option: Option) -> str:
+    """The environment variable of an option: `LUMIENV_NO_SYNC`."""
+    return "LUMIENV_" + option.names[-1].lstrip("-").replace("-", "_").upper()
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, str | bool | list[str]]:
+    values: dict[str, str | bool | list[str]] = {}
+    for option in OPTIONS:
+        text = environ.get(variable(option))
+        if not text:
+            continue
+        if option.metavar:
+            values[option.field] = text.split() if option.repeated else text
+        elif text.lower() not in ("0", "false", "no", "off"):
+            values[option.field] = True
+    return values

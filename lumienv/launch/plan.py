@@ -1,0 +1,178 @@
+"""The launch plan: the words, the environment and the binds that a command will run with.
+
+Imports next to nothing: this is `lumienv run`'s way.
+"""
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lumienv.errors import ImageError, ManifestError
+from lumienv.launch.slurm import reaching
+from lumienv.manifest import HostValue, Manifest
+from lumienv.overlay.generation import Generation
+from lumienv.runtime import Bind, Runtime, Surroundings
+from lumienv.runtime.host import Host
+from lumienv.runtime.singularity import Singularity, find
+from lumienv.site import Site
+
+# Runs the live activation, puts the overlay in front again and becomes the command.
+_LIVE = 'set -e; {activation}; PATH={prefix}/bin:$PATH; exec "$@"'
+
+
+@dataclass(frozen=True)
+class LaunchPlan:
+    """A command to become. `unset` are host variables that must not reach it."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    unset: tuple[str, ...] = ()
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """names in `env` whose value is the host's: name → the host's variable"""
+
+    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """The whole environment of the command."""
+        return {k: v for k, v in inherited.items() if k not in self.unset} | dict(self.env)
+
+    def __str__(self) -> str:
+        """A line for a shell, which does the same without lumienv; secrets are named, not written."""
+        words = [f"-u {name}" for name in self.unset]
+        for name, value in sorted(self.env.items()):
+            host = self.secrets.get(name)
+            words.append(f'{name}="${{{host}?}}"' if host is not None else f"{name}={shlex.quote(value)}")
+        words += [shlex.quote(word) for word in self.argv]
+        # `env` even where nothing is unset would do, but a plain assignment is what people write.
+        return " ".join((["env"] if self.unset else []) + words)
+
+
+def runtime_of(generation: Generation, environ: Mapping[str, str]) -> Runtime:
+    """The runtime to start `generation` with. Raises ContainerError."""
+    return Host() if generation.base_kind == "host" else find(environ)
+
+
+def surroundings_of(
+    generation: Generation, env: Mapping[str, str] | None = None, binds: Sequence[Bind] = ()
+) -> Surroundings:
+    """What every command of this generation finds: activation, overlay in front, nothing of the user's site.
+
+    PYTHONPATH and PYTHONHOME are set empty rather than unset: the runtimes give a variable that is not set
+    the host's value (facts: the image's own wins only where it defines one).
+    """
+    entrance = generation.entrance
+    fixed = {
+        **entrance.set,
+        "VIRTUAL_ENV": generation.prefix,
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONPATH": "",
+        "PYTHONHOME": "",
+    }
+    tree: tuple[Bind, ...] = ()
+    if generation.base_kind != "host":
+        tree = (Bind(str(generation.tree), generation.mount),)
+    return Surroundings(
+        env=fixed | dict(env or {}),
+        prepend_path=(f"{generation.prefix}/bin", *entrance.prepend_path),
+        binds=(*tree, *binds),
+    )
+
+
+def launch_plan(
+    generation: Generation,
+    command: Sequence[str],
+    manifest: Manifest,
+    site: Site,
+    environ: Mapping[str, str],
+    *,
+    env: Sequence[str] = (),
+    bind: Sequence[str] = (),
+    launcher: Sequence[str] = (),
+) -> LaunchPlan:
+    """The plan for `command`; `launcher` (`srun …`) is put in front.
+
+    `env` holds `NAME=value` or `NAME` (from the host), `bind` what singularity's --bind takes; both are added
+    to the manifest's. Raises ManifestError for those, ContainerError without a runtime.
+    """
+    runtime = runtime_of(generation, environ)
+    values, secrets = _variables(manifest, environ, env)
+    binds = [*_site_binds(site, generation), *(_bind(text, manifest) for text in (*manifest.run.bind, *bind))]
+    if generation.entrance.live:
+        wrap = _LIVE.format(activation=generation.entrance.live, prefix=shlex.quote(generation.prefix))
+        command = ["bash", "-c", wrap, "bash", *command]
+    started = runtime.launch(
+        generation.base_path,
+        command,
+        surroundings_of(generation, values, binds),
+        inherited=environ,
+        entry=manifest.run.entry,
+    )
+    prefix = f"{runtime.flavour.upper()}ENV_" if isinstance(runtime, Singularity) else ""
+    return LaunchPlan(
+        (*reaching(launcher, sorted(started.env)), *started.argv),
+        started.env,
+        started.unset,
+        {f"{prefix}{name}": host for name, host in secrets.items()},
+    )
+
+
+def _variables(
+    manifest: Manifest, environ: Mapping[str, str], typed: Sequence[str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The user's variables with their values, and which of them are the host's."""
+    values: dict[str, str] = {}
+    hosts: dict[str, str] = {}
+    for name, value in manifest.run.env.items():
+        if not isinstance(value, HostValue):
+            values[name] = value
+        elif value.name in environ:
+            values[name] = environ[value.name]
+            hosts[name] = value.name
+        else:
+            raise ManifestError(
+                f"[run] env: {name} is taken from the host, and is not set there",
+                hint=f"export {name}=… first",
+            )
+    for entry in typed:
+        name, given, text = entry.partition("=")
+        if not name.replace("_", "a").isalnum() or name[0].isdigit():
+            raise ManifestError(f"--env {entry}: write NAME=value, or NAME to take it from the host")
+        if not given:
+            if name not in environ:
+                raise ManifestError(f"--env {name}: it is not set on the host", hint=f"export {name}=… first")
+            text = environ[name]
+            hosts[name] = name
+        else:
+            hosts.pop(name, None)
+        values[name] = text
+    return values, hosts
+
+
+def _site_binds(site: Site, generation: Generation) -> list[Bind]:
+    if generation.base_kind == "host":
+        return []
+    binds = []
+    for entry in site.binds:
+        if os.path.exists(entry.path):  # noqa: PTH110 - pathlib costs more than this check
+            binds.append(Bind(entry.path, entry.path, writable=True))
+        elif not entry.optional:
+            raise ImageError(f"the site's bind {entry.path} does not exist on this node")
+    return binds
+
+
+def _bind(text: str, manifest: Manifest) -> Bind:
+    """`source[:target[:ro|rw]]`, as singularity's --bind reads it."""
+    source, *rest = text.split(":")
+    target = rest[0] if rest and rest[0] else source
+    options = rest[1].split(",") if len(rest) > 1 else []
+    source = os.path.expanduser(source)  # noqa: PTH111
+    if not source.startswith("/"):
+        source = str(manifest.directory / source)
+        target = source if not rest else target
+    if len(rest) > 2 or set(options) - {"ro", "rw"} or not target.startswith("/"):
+        raise ManifestError(f"the bind {text} cannot be read", hint="write source[:target[:ro]]")
+    if not os.path.exists(source):  # noqa: PTH110
+        raise ManifestError(
+            f"the bind {text} names {source}, which does not exist here",
+            hint="a missing source would keep the container from starting; make it, or remove the bind",
+        )
+    return Bind(source, target, writable="ro" not in options)

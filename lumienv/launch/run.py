@@ -1,0 +1,129 @@
+"""`lumienv run`: find the environment, see that it is still the right one, and become the command."""
+
+import os
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from lumienv.errors import ContainerError, ImageError, StoreError, UsageError
+from lumienv.launch.arguments import RunArguments
+from lumienv.launch.plan import LaunchPlan, launch_plan
+from lumienv.launch.slurm import launcher_words
+from lumienv.lockdigest import LOCK_NAME, bytes_digest
+from lumienv.manifest import Manifest, find_manifest
+from lumienv.manifest.reader import read_manifest
+from lumienv.overlay.generation import Generation, read_generation
+from lumienv.site import load_site
+
+
+def plan_run(
+    arguments: RunArguments,
+    environ: Mapping[str, str],
+    sync: Callable[[Path, str], None],
+) -> LaunchPlan:
+    """The plan for what was typed. A stale environment is synced first with `sync(project folder, reason)`.
+
+    Inside a job nothing is synced: compute nodes may have no network, and every task would do it. Raises
+    LumienvError's children.
+    """
+    folder = Path(arguments.project or environ.get("PWD") or os.getcwd())  # noqa: PTH109
+    manifest = read_manifest(find_manifest(folder.absolute()))
+    current = manifest.store_path / "current"
+    if not arguments.no_sync:
+        reason = why_stale(manifest, current)
+        if reason is not None and "SLURM_JOB_ID" in environ:
+            raise StoreError(
+                f"the environment is not up to date: {reason}",
+                hint=f"on a login node, run: lumienv sync -C {shlex.quote(str(manifest.directory))}\n"
+                "or use it as it is with: lumienv run --no-sync",
+            )
+        if reason is not None:
+            sync(manifest.directory, reason)
+    # The real path, not `current`: a later sync must not change what a running job sees.
+    generation = read_generation(Path(os.path.realpath(current)))
+    _check_identity(generation)
+    command = task_words(manifest.tasks, arguments.command)
+    launcher = launcher_words(arguments.launcher, manifest.slurm, arguments.srun, environ)
+    return launch_plan(
+        generation,
+        command,
+        manifest,
+        load_site(environ),
+        environ,
+        env=arguments.env,
+        bind=arguments.bind,
+        launcher=launcher,
+    )
+
+
+def why_stale(manifest: Manifest, current: Path) -> str | None:
+    """Why the current environment is not what the manifest and the lock ask for; None when it is."""
+    if not current.is_symlink():
+        return "there is none yet"
+    try:
+        generation = read_generation(Path(os.path.realpath(current)))
+        raw = (manifest.directory / LOCK_NAME).read_bytes()
+    except StoreError as error:
+        return error.message
+    except FileNotFoundError:
+        return "there is no lock"
+    if generation.inputs != manifest.inputs_digest():
+        return "lumienv.toml has changed since it was locked"
+    if generation.selection != manifest.image.selection():
+        return "[image] has changed since it was synced"
+    if generation.lock != bytes_digest(raw):
+        return f"{LOCK_NAME} has changed since it was synced"
+    try:
+        _check_identity(generation)
+    except ImageError as error:
+        return error.message
+    return None
+
+
+def _check_identity(generation: Generation) -> None:
+    """Raises ImageError when the base is gone, or is another one than the environment was made for."""
+    if generation.base_kind == "host":
+        from lumienv.image.hostpython import host_identity
+
+        identity = host_identity(generation.base_path)
+    else:
+        from lumienv.image.sif import read_sif
+
+        identity = read_sif(Path(generation.base_path)).identity
+    if identity != generation.identity:
+        raise ImageError(
+            f"the image {generation.base_name} has changed since the environment was made for it",
+            hint="make the environment anew, on a login node: lumienv sync",
+        )
+
+
+def task_words(tasks: Mapping[str, str], command: Sequence[str]) -> list[str]:
+    """The words of a `[tasks]` entry when its name is the first word, else the command as it is."""
+    if command[0] not in tasks:
+        return list(command)
+    try:
+        words = shlex.split(tasks[command[0]])
+    except ValueError as error:
+        raise UsageError(f"[tasks] {command[0]} cannot be split into words: {error}") from None
+    if not words:
+        raise UsageError(f"[tasks] {command[0]} is empty")
+    return [*words, *command[1:]]
+
+
+def become(plan: LaunchPlan, environ: Mapping[str, str]) -> None:
+    """Replace this process by the plan's command: exit status and signals are then the command's own.
+
+    Raises ContainerError when it cannot be started.
+    """
+    env = plan.environment(environ)
+    try:
+        os.execvpe(plan.argv[0], plan.argv, env)  # noqa: S606 - this is the point
+    except FileNotFoundError:
+        hint = (
+            "there is no Slurm here; `--launcher direct` starts without it"
+            if plan.argv[0] == "srun"
+            else None
+        )
+        raise ContainerError(f"cannot start {plan.argv[0]}: there is no such program", hint=hint) from None
+    except OSError as error:
+        raise ContainerError(f"cannot start {plan.argv[0]}: {error.strerror}") from None

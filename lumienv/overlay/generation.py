@@ -1,0 +1,116 @@
+"""A generation: one immutable materialised environment, and the file that describes it.
+
+`lumienv run` reads that file before every job, so this module imports only the standard library.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from lumienv.errors import StoreError
+
+FILE_NAME = "generation.json"
+SCHEMA = 1
+MOUNT = "/opt/lumienv"
+"""where the overlay tree is seen in a container"""
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """How the image's environment is entered: recorded variables, or a command run live."""
+
+    set: Mapping[str, str] = field(default_factory=dict)
+    prepend_path: tuple[str, ...] = ()
+    live: str = ""
+    """a shell command to run before each command, when activation is not recorded"""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What `generation.json` says; paths of the carrier are relative to `path`."""
+
+    path: Path
+    digest: str
+    mode: str
+    base_kind: str
+    """`sif` or `host`"""
+    base_path: str
+    base_name: str
+    identity: str
+    selection: Mapping[str, Any]
+    """the manifest's `[image]` as it was when this was made"""
+    inputs: str
+    """the digest of the manifest's inputs"""
+    lock: str
+    """the digest of the lock's bytes"""
+    runtime: str
+    """`apptainer`, `singularity` or `host`"""
+    python: str
+    """version of the image's Python"""
+    mount: str = MOUNT
+    groups: tuple[str, ...] = ()
+    entrance: Entrance = Entrance()
+
+    @property
+    def tree(self) -> Path:
+        """The overlay tree of a `venv` generation."""
+        return self.path / "tree"
+
+    @property
+    def prefix(self) -> str:
+        """Where a command finds the overlay: the mount point, or without a container the tree itself."""
+        return str(self.tree) if self.base_kind == "host" else self.mount
+
+    def at(self, path: Path) -> "Generation":
+        """The same generation, while it lies elsewhere: being built."""
+        return replace(self, path=path)
+
+    def to_json(self) -> str:
+        """The text of `generation.json`."""
+        data = asdict(self)
+        del data["path"]
+        return json.dumps({"schema": SCHEMA} | data, indent=1) + "\n"
+
+
+def read_generation(path: Path) -> Generation:
+    """The generation in the directory `path`.
+
+    Raises StoreError when there is none, when it is damaged, or when somebody else could have changed it.
+    """
+    file = path / FILE_NAME
+    remedy = "run `lumienv sync` to make it anew"
+    try:
+        _check_owner(file)
+        data = json.loads(file.read_text(encoding="utf-8"))
+        if data.pop("schema") != SCHEMA:
+            raise StoreError(f"{path} was made by another version of lumienv", hint=remedy)
+        entrance = data.pop("entrance")
+        return Generation(
+            path=path,
+            groups=tuple(data.pop("groups")),
+            entrance=Entrance(entrance["set"], tuple(entrance["prepend_path"]), entrance["live"]),
+            **data,
+        )
+    except FileNotFoundError:
+        raise StoreError("there is no environment here yet", hint="make one: lumienv sync") from None
+    except (ValueError, KeyError, TypeError):
+        raise StoreError(f"the environment in {path} is damaged", hint=remedy) from None
+
+
+def _check_owner(file: Path) -> None:
+    """Refuse what somebody else wrote, or could have written to: it names the programs to start."""
+    for path in (file, file.parent):
+        status = path.stat()
+        if status.st_uid not in (os.geteuid(), 0):
+            raise StoreError(
+                f"{file.parent} was made by another user (uid {status.st_uid}), so lumienv does not run it",
+                hint="run `lumienv sync` to make your own",
+            )
+        if status.st_mode & 0o022:
+            raise StoreError(
+                f"{path} could have been changed by others: it is writable for its group or for everybody",
+                hint=f"run `lumienv sync` to make it anew, or: chmod go-w {path}",
+            )

@@ -1,0 +1,98 @@
+"""Launchers in the tree for the image's own console scripts.
+
+`torchrun`, `accelerate`, `jupyter` as the image ships them start the image's Python by their shebang, and so
+would not see the overlay. The tree gets a script of the same name that runs the same function with the
+overlay's Python. An overlay package's own script wins.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from lumienv.image.snapshot import ImageScript
+
+# What `uv venv` puts there, and what must stay the overlay's.
+_RESERVED = ("python", "activate", "deactivate", "pydoc.bat")
+
+_ENTRY = """\
+{shebang}
+# The image's {name}, run with the overlay's Python so that it sees the overlay. Written by lumienv.
+import sys
+{path_fix}
+if __name__ == "__main__":
+    from {module} import {attribute}
+
+    sys.exit({function}())
+"""
+
+_FILE = """\
+{shebang}
+# The image's {file}, run with the overlay's Python so that it sees the overlay. Written by lumienv.
+import runpy
+import sys
+{path_fix}
+if __name__ == "__main__":
+    sys.argv[0] = {file!r}
+    runpy.run_path({file!r}, run_name="__main__")
+"""
+
+_PIP = """\
+{shebang}
+# The image's pip, with the overlay in view. Reading is fine; changing is lumienv's. Written by lumienv.
+import sys
+{path_fix}
+READING = {{"check", "debug", "freeze", "hash", "help", "index", "inspect", "list", "search", "show"}}
+CHANGING = {{"cache", "config", "download", "install", "lock", "uninstall", "wheel"}}
+
+if __name__ == "__main__":
+    command = next((word for word in sys.argv[1:] if word in READING | CHANGING), None)
+    if command in CHANGING:
+        sys.exit(
+            "error: this environment is read-only, so `pip %s` cannot change it\\n"
+            "help: name the package in lumienv.toml (dependencies), then run: lumienv sync" % command
+        )
+    from {module} import {attribute}
+
+    sys.exit({function}())
+"""
+
+# Python puts the script's own folder first on sys.path; a file there must not pass for a module.
+_PATH_FIX = "sys.path[:] = [entry for entry in sys.path if entry != {bin!r}]\n"
+
+
+def write_image_scripts(tree: Path, scripts: Iterable[ImageScript], python: str) -> list[str]:
+    """Write a launcher for each script that the tree does not have itself; returns their names.
+
+    `python` is the overlay's interpreter as commands see it; empty for a tree that may be moved, whose
+    launchers then find it beside themselves.
+    """
+    folder = tree / "bin"
+    written = []
+    for script in scripts:
+        target = folder / script.name
+        if script.name.startswith(_RESERVED) or "/" in script.name or target.exists():
+            continue
+        target.write_text(_text(script, python), encoding="utf-8")
+        target.chmod(0o755)
+        written.append(script.name)
+    return written
+
+
+def _text(script: ImageScript, python: str) -> str:
+    if python:
+        shebang, path_fix = f"#!{python}", _PATH_FIX.format(bin=str(Path(python).parent))
+    else:
+        # /bin/sh runs the second line; for Python lines 2 and 3 are one string.
+        shebang = '#!/bin/sh\n\'\'\'exec\' "$(dirname -- "$(realpath -- "$0")")/python" "$0" "$@"\n\' \'\'\''
+        path_fix = ""
+    if not script.entry:
+        return _FILE.format(shebang=shebang, path_fix=path_fix, file=script.file)
+    module, _, function = script.entry.partition(":")
+    template = _PIP if module.split(".")[0] == "pip" else _ENTRY
+    return template.format(
+        shebang=shebang,
+        path_fix=path_fix,
+        name=script.name,
+        module=module.strip(),
+        attribute=function.strip().split(".")[0],
+        function=function.strip(),
+    )

@@ -1,0 +1,164 @@
+"""Build the overlay tree in the image: offline, by uv, at the path where commands will see it.
+
+The network has been used before, on the host: the wheels lie in the wheelhouse, each checked against the
+lock. In the container runs uv (its one static-enough binary, bound in) and nothing of the packages but the
+compilation to bytecode.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lumienv.errors import StoreError
+from lumienv.files import disk_errors, remove_tree
+from lumienv.image.snapshot import Snapshot
+from lumienv.lockfile import LockedWheel
+from lumienv.overlay.generation import MOUNT
+from lumienv.overlay.image_scripts import write_image_scripts
+from lumienv.runtime import Bind, Runtime, Surroundings, closed_capture
+
+# Sorts behind every other .pth file: the overlay's own are then processed before the image's packages
+# come into view.
+_PTH = "~lumienv.pth"
+_MODULE = "_lumienv_image.py"
+
+_VISIBLE = '''\
+"""Puts the image's packages behind the overlay's. Written by lumienv, imported by {pth}."""
+
+import os
+import site
+import sys
+
+IMAGE = {directories!r}
+
+# An image that sets PYTHONPATH would have them in front: they are taken off, then added in its own order,
+# each with its .pth files.
+sys.path[:] = [entry for entry in sys.path if os.path.normpath(entry or ".") not in IMAGE]
+for directory in IMAGE:
+    site.addsitedir(directory)
+'''
+
+# uv reads no configuration, no network, no other index; files that come from a wheel are hard-linked from
+# its scratch cache where that lies on the same mount, else copied.
+_BUILD = """
+set -eu
+uv=$1 python=$2 tree=$3 work=$4
+"$uv" venv --quiet --allow-existing --no-config --no-project --python "$python" --prompt lumienv $5 "$tree"
+site=$("$tree/bin/python" -Ic 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
+cp "$work/site/"* "$site/"
+if [ -s "$work/requirements.txt" ]; then
+  "$uv" pip install --quiet --no-config --python "$tree/bin/python" --offline --no-index --no-deps \
+    --find-links "$work/wheels" --require-hashes --compile-bytecode --requirement "$work/requirements.txt"
+fi
+"""
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where the build finds things, as the build sees them."""
+
+    uv: str
+    tree: str
+    work: str
+    wheelhouse: str
+
+
+def build_tree(
+    tree: Path,
+    snapshot: Snapshot,
+    wheels: Sequence[LockedWheel],
+    files: Mapping[str, Path],
+    wheelhouse: Path,
+    runtime: Runtime,
+    scratch: Path,
+) -> list[str]:
+    """Build the tree into the empty directory `tree`; returns the names of the image scripts it wraps.
+
+    `files` has the path of each wheel, by its sha256, below `wheelhouse`; `scratch` is an empty node-local
+    directory.
+    Raises StoreError when uv fails, with what it said.
+    """
+    from uv import find_uv_bin
+
+    contained = snapshot.image.kind != "host"
+    here = _Places(find_uv_bin(), str(tree), str(scratch), str(wheelhouse))
+    seen = _Places("/.lumienv/uv", MOUNT, "/.lumienv/work", "/.lumienv/wheelhouse") if contained else here
+    with disk_errors("prepare the environment", scratch):
+        _prepare(scratch, snapshot, wheels, files, wheelhouse, seen)
+    activation = snapshot.activation
+    surroundings = Surroundings(
+        env={
+            **activation.set,
+            "UV_CACHE_DIR": f"{seen.tree}/.uv-cache",
+            "UV_LINK_MODE": "hardlink",
+            "UV_PYTHON_DOWNLOADS": "never",
+            "UV_COMPILE_BYTECODE_TIMEOUT": "600",
+            "PYC_INVALIDATION_MODE": "UNCHECKED_HASH",
+            "PYTHONNOUSERSITE": "1",
+            "PYTHONPATH": "",
+            "PYTHONHOME": "",
+        },
+        prepend_path=activation.prepend_path,
+        binds=(
+            Bind(here.tree, seen.tree, writable=True),
+            Bind(here.work, seen.work),
+            Bind(here.uv, seen.uv),
+            Bind(here.wheelhouse, seen.wheelhouse),
+        )
+        if contained
+        else (),
+    )
+    relocatable = "" if contained else "--relocatable"
+    python = snapshot.python.executable
+    command = ["/bin/sh", "-c", _BUILD, "sh", seen.uv, python, seen.tree, seen.work, relocatable]
+    (scratch / "tmp").mkdir()
+    done = closed_capture(
+        runtime,
+        snapshot.image.path,
+        command,
+        surroundings,
+        inherited=os.environ,
+        scratch=scratch / "tmp",
+    )
+    remove_tree(tree / ".uv-cache")
+    if done.returncode != 0:
+        raise _failure(done.stderr, snapshot)
+    with disk_errors("write the environment", tree):
+        return write_image_scripts(tree, snapshot.scripts, f"{seen.tree}/bin/python" if contained else "")
+
+
+def _prepare(
+    scratch: Path,
+    snapshot: Snapshot,
+    wheels: Sequence[LockedWheel],
+    files: Mapping[str, Path],
+    wheelhouse: Path,
+    seen: _Places,
+) -> None:
+    """The build's input: links to this lock's wheels alone, their hashes, and the files of ours."""
+    (scratch / "wheels").mkdir()
+    (scratch / "site").mkdir()
+    lines = []
+    for wheel in wheels:
+        inside = os.path.relpath(files[wheel.sha256], wheelhouse)
+        (scratch / "wheels" / wheel.filename).symlink_to(f"{seen.wheelhouse}/{inside}")
+        lines.append(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n")
+    (scratch / "requirements.txt").write_text("".join(lines))
+    directories = list(snapshot.python.site_packages)
+    (scratch / "site" / _PTH).write_text(f"import {_MODULE.removesuffix('.py')}\n")
+    (scratch / "site" / _MODULE).write_text(_VISIBLE.format(pth=_PTH, directories=directories))
+
+
+def _failure(said: str, snapshot: Snapshot) -> StoreError:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    full = any("No space left" in line or "quota" in line.lower() for line in lines)
+    return StoreError(
+        "the environment could not be built: the disk is full"
+        if full
+        else f"the environment could not be built in {snapshot.image.name}",
+        *lines[-6:],
+        hint="free some space, or choose another place with [sync] store; the old environment still works"
+        if full
+        else "the old environment still works; `lumienv -v sync` shows more",
+    )

@@ -1,0 +1,149 @@
+"""Hold a tree, before it is published, against what was promised: by looking from inside the container."""
+
+import json
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+from packaging.utils import canonicalize_name
+
+from lumienv.errors import StoreError
+from lumienv.image.snapshot import ImagePackage, Snapshot
+from lumienv.lockfile import LockedWheel
+from lumienv.overlay.inspection import MARK
+from lumienv.runtime import Runtime, Surroundings, closed_capture
+
+# Folders that many wheels install at top level by mistake; nobody imports them from elsewhere.
+_NOBODYS = {"tests", "test", "testing", "docs", "doc", "examples", "benchmarks", "scripts", "tools"}
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What must be true of a tree."""
+
+    wheels: Sequence[LockedWheel]
+    direct: Collection[str]
+    """the names that the user asked for"""
+    provided: Mapping[str, str]
+    """image packages that the lock rests on: name → version"""
+    replace: Collection[str]
+    """image packages that the overlay may shadow, normalised"""
+
+
+def verify_tree(
+    prefix: str,
+    snapshot: Snapshot,
+    expectation: Expectation,
+    runtime: Runtime,
+    surroundings: Surroundings,
+) -> list[str]:
+    """Import from the tree at `prefix`; returns warnings: modules that cannot be imported here.
+
+    Those are no error: a package may need a GPU that a login node has not. Raises StoreError when a locked
+    package is not what imports find, when a package of the image would be hidden, or is gone.
+    """
+    answer = _ask(prefix, snapshot, expectation, runtime, surroundings)
+    problems = _overlay_problems(answer["overlay"], expectation, snapshot.packages)
+    problems += _image_problems(answer["image"], expectation.provided)
+    if answer["user_site"]:
+        problems.append("packages in ~/.local would be seen")
+    if problems:
+        raise StoreError(
+            f"the environment does not fit on {snapshot.image.name}, so it was not put in place",
+            *problems,
+            hint="a package that the image provides under another name: [resolve] omit = […]\n"
+            "one that shall hide the image's: [resolve] replace = […]; the old environment still works",
+        )
+    return [
+        f"{name} cannot be imported here: {reason}  (import {module})"
+        for name, module, reason in answer["failed"]
+    ]
+
+
+def _ask(
+    prefix: str, snapshot: Snapshot, expectation: Expectation, runtime: Runtime, surroundings: Surroundings
+) -> dict[str, Any]:
+    by_name = {canonicalize_name(package.name): package for package in snapshot.packages}
+    question = {
+        "prefix": prefix,
+        "image_sites": snapshot.python.site_packages,
+        "overlay": [
+            {"name": wheel.name, "direct": wheel.name in expectation.direct} for wheel in expectation.wheels
+        ],
+        "image": [
+            {"name": name, "modules": by_name[canonicalize_name(name)].modules}
+            for name in expectation.provided
+            if canonicalize_name(name) in by_name
+        ],
+    }
+    env = {**surroundings.env, "LUMIENV_INSPECTION": json.dumps(question), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = closed_capture(
+        runtime,
+        snapshot.image.path,
+        [f"{prefix}/bin/python", "-"],
+        Surroundings(env, surroundings.prepend_path, surroundings.binds),
+        inherited=os.environ,
+        stdin=files("lumienv.overlay").joinpath("inspection.py").read_text(encoding="utf-8"),
+    )
+    for line in reversed(done.stdout.splitlines()):
+        if line.startswith(MARK):
+            answer: dict[str, Any] = json.loads(line.removeprefix(MARK))
+            return answer
+    raise StoreError(
+        f"the new environment's Python does not start on {snapshot.image.name}",
+        *done.stderr.strip().splitlines()[-3:],
+        hint="the old environment still works; see whether the image does: lumienv image show",
+    )
+
+
+def _overlay_problems(
+    found: Mapping[str, Any], expectation: Expectation, packages: Sequence[ImagePackage]
+) -> list[str]:
+    owners = {module: package for package in packages for module in package.modules}
+    problems = []
+    for wheel in expectation.wheels:
+        have = found[wheel.name]
+        if have["version"] is None:
+            problems.append(f"{wheel.name} {wheel.version} is locked, but was not installed")
+            continue
+        if canonicalize_version(have["version"]) != canonicalize_version(wheel.version) or not have["inside"]:
+            problems.append(f"{wheel.name} {wheel.version} is locked, but imports find {have['version']}")
+        hidden: dict[str, list[str]] = {}
+        for path in have["clashes"]:
+            top = path.split("/")[0].split(".")[0]
+            owner = owners.get(top)
+            name = canonicalize_name(owner.name) if owner is not None else top
+            if (
+                name not in expectation.replace
+                and wheel.name not in expectation.replace
+                and top not in _NOBODYS
+            ):
+                label = f"{owner.name} {owner.version}" if owner is not None else "a module"
+                hidden.setdefault(label, []).append(path)
+        problems += [
+            f"{wheel.name} {wheel.version} would hide {label} of the image: both have {paths[0]}"
+            + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
+            for label, paths in hidden.items()
+        ]
+    return problems
+
+
+def canonicalize_version(version: str) -> str:
+    """A version in its normal form; one that PEP 440 does not know stays as it is."""
+    from packaging.utils import canonicalize_version as canonical
+
+    return canonical(version)
+
+
+def _image_problems(found: Mapping[str, Any], provided: Mapping[str, str]) -> list[str]:
+    problems = []
+    for name, have in found.items():
+        if have["version"] != provided[name]:
+            problems.append(f"the image's {name} {provided[name]} is not seen (found: {have['version']})")
+        elif have["shadowed"]:
+            problems.append(f"the image's {name} would be hidden: import {have['shadowed'][0]} finds another")
+        elif have["gone"]:
+            problems.append(f"the image's {name} cannot be found by import {have['gone'][0]}")
+    return problems
