@@ -1,0 +1,78 @@
+"""`lumienv lock`"""
+
+import os
+import time
+
+import click
+
+from lumienv import project as steps
+from lumienv.cli import Common, common_options
+from lumienv.ui import Output
+
+
+@click.command(name="lock")
+@common_options
+@click.option("--check", is_flag=True, help="Only find out whether the lock is up to date; change nothing.")
+@click.option("-U", "--upgrade", is_flag=True, help="Take the newest releases that fit, for all packages.")
+@click.option(
+    "-P",
+    "--upgrade-package",
+    metavar="NAME",
+    multiple=True,
+    help="Take the newest that fits, for NAME alone.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def command(
+    common: Common,
+    check: bool,
+    upgrade: bool,
+    upgrade_package: tuple[str, ...],
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Resolve the dependencies against what the image has, and write pylock.lumienv.toml."""
+    output = common.output
+    began = time.monotonic()
+    opened = steps.open_project(
+        steps.working_directory(os.environ, common.project), os.environ, offline=common.offline
+    )
+    outcome = steps.lock(
+        opened, output, check=check, upgrade=upgrade, upgrade_packages=upgrade_package, dry_run=dry_run
+    )
+    if as_json:
+        output.data(
+            {
+                "path": str(outcome.path),
+                "fresh": outcome.fresh,
+                "written": outcome.written,
+                "added": outcome.added,
+                "removed": outcome.removed,
+                "changed": outcome.changed,
+                "image": outcome.provided,
+            }
+        )
+    else:
+        show_lock(output, outcome, time.monotonic() - began)
+
+
+def show_lock(output: Output, outcome: steps.LockOutcome, seconds: float) -> None:
+    """What changed, a line a package."""
+    if outcome.fresh:
+        output.result(f"{outcome.path.name} is up to date ({outcome.total} packages)")
+        return
+    for line in outcome.provided:
+        output.result(f"{line} from the image", "=")
+    for line in outcome.removed:
+        output.result(line, "-")
+    for line in outcome.changed:
+        output.result(line, "~")
+    for line in outcome.added:
+        output.result(line, "+")
+    verb = "locked" if outcome.written else "would lock"
+    provided = len(outcome.provided)
+    output.result(f"{verb} {_count(outcome.total, 'package')}, {provided} from the image, in {seconds:.1f} s")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

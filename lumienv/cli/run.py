@@ -1,0 +1,38 @@
+"""What `lumienv run` does with its arguments; click and the heavy rooms are imported only on a failure."""
+
+import os
+import sys
+from pathlib import Path
+
+from lumienv.errors import LumienvError
+from lumienv.launch.arguments import RunArguments
+from lumienv.launch.run import become, plan_run
+
+
+def run(arguments: RunArguments) -> int:
+    """Become the command; returns an exit status only when that was not to be or has failed."""
+    try:
+        plan = plan_run(arguments, os.environ, lambda folder, reason: _sync(folder, reason, arguments))
+        if arguments.print_only:
+            sys.stdout.write(f"{plan}\n")
+            return 0
+        sys.stdout.flush()
+        become(plan, os.environ)
+    except LumienvError as error:
+        from lumienv.ui import show_error
+
+        show_error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _sync(folder: Path, reason: str, arguments: RunArguments) -> None:
+    from lumienv import project as steps
+    from lumienv.ui import Output
+
+    # What the command prints must stay its own: this goes to standard error.
+    output = Output(quiet=arguments.quiet)
+    output.note(f"syncing first: {reason}")
+    steps.sync(steps.open_project(folder, os.environ, offline=arguments.offline), output)

@@ -1,0 +1,125 @@
+"""What people see: plain lines, colour where it is wanted, progress on terminals only.
+
+Results go to standard output, everything else to standard error. rich is imported only where a bar or a
+table is really drawn: it costs more than most commands.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from lumienv.errors import LumienvError
+
+
+@dataclass(frozen=True)
+class Output:
+    """How this invocation talks."""
+
+    quiet: bool = False
+    verbose: int = 0
+    color: bool | None = None
+    """None: as the terminal is"""
+    progress: bool = True
+
+    def result(self, line: str, mark: str = "") -> None:
+        """One line of what the command was asked for; `mark` is a leading `+`, `-`, `~` or `=`."""
+        if not self.quiet:
+            styled = click.style(mark, fg=_MARKS[mark], bold=True) + " " if mark else ""
+            click.echo(styled + line, color=self.color)
+
+    def data(self, value: object) -> None:
+        """The result as JSON (`--json`)."""
+        click.echo(json.dumps(value, indent=2))
+
+    def text(self, text: str) -> None:
+        """A result that is needed even when quiet: what `--print` was asked for."""
+        click.echo(text, color=self.color)
+
+    def note(self, line: str) -> None:
+        """Something worth knowing."""
+        if not self.quiet:
+            click.echo(line, err=True, color=self.color)
+
+    def detail(self, line: str) -> None:
+        """Something worth knowing with -v."""
+        if self.verbose:
+            click.echo(click.style(line, dim=True), err=True, color=self.color)
+
+    def warn(self, line: str) -> None:
+        """Something that may go wrong later."""
+        click.echo(click.style("warning: ", fg="yellow", bold=True) + line, err=True, color=self.color)
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Rows under headings, as wide as their content."""
+        widths = [max(len(row[i]) for row in (columns, *rows)) for i in range(len(columns))]
+        for number, row in enumerate((columns, *rows)):
+            line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            click.echo(click.style(line, bold=True) if number == 0 else line, color=self.color)
+
+    @contextmanager
+    def downloads(self, sizes: Mapping[str, int | None]) -> "Iterator[Downloads]":
+        """A bar over all files of `sizes` (name → bytes) on a terminal, one line elsewhere."""
+        total = sum(size or 0 for size in sizes.values())
+        if sizes and not self.quiet:
+            label = f"{len(sizes)} wheel{'s' if len(sizes) > 1 else ''}, {megabytes(total)}"
+            if self.progress and sys.stderr.isatty():
+                with _bar(f"downloading {label}", total, self.color) as downloads:
+                    yield downloads
+                return
+            self.note(f"downloading {label}")
+        yield Downloads()
+
+
+class Downloads:
+    """Where a download reports how far it is; this one shows nothing."""
+
+    def __call__(self, name: str, done: int, total: int | None) -> None:
+        """`done` of `total` bytes of the file `name` have arrived."""
+
+
+_MARKS = {"+": "green", "-": "red", "~": "yellow", "=": "blue", "": None}
+
+
+@contextmanager
+def _bar(label: str, total: int, color: bool | None) -> Iterator[Downloads]:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    console = Console(stderr=True, no_color=color is False)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(label, total=total or None)
+        arrived: dict[str, int] = {}
+
+        class Bar(Downloads):
+            def __call__(self, name: str, done: int, total: int | None) -> None:
+                del total
+                arrived[name] = done
+                progress.update(task, completed=sum(arrived.values()))
+
+        yield Bar()
+
+
+def megabytes(size: int) -> str:
+    """A size in bytes as people read it."""
+    return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"
+
+
+def show_error(error: LumienvError, color: bool | None = None) -> None:
+    """An error as a sentence with its facts and a way out, on standard error."""
+    lines = [click.style("error: ", fg="red", bold=True) + error.message]
+    lines += [f"  {fact}" for fact in error.facts]
+    if error.hint is not None:
+        first, *rest = error.hint.splitlines() or [""]
+        lines += [click.style("help: ", fg="cyan", bold=True) + first, *(f"      {line}" for line in rest)]
+    click.echo("\n".join(lines), err=True, color=color)
+
+
+def error_data(error: LumienvError) -> dict[str, Any]:
+    """An error for `--json`."""
+    return {"error": {"message": error.message, "facts": list(error.facts), "hint": error.hint}}
