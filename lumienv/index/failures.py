@@ -1,0 +1,83 @@
+"""Why a host could not be reached, as a sentence.
+
+The texts of urllib3's own exceptions are never shown: they hold addresses of objects, and whatever the URL
+held.
+"""
+
+import ssl
+from urllib.parse import urlsplit
+
+from urllib3 import exceptions
+
+from lumienv.errors import PackageIndexError
+from lumienv.index.credentials import place, shown
+
+
+def is_final(error: Exception, attempt: int) -> bool:
+    """Whether trying again makes no sense.
+
+    A certificate stays wrong; and where a connection was not answered for the whole timeout, twice, nobody
+    waits a minute for the next attempts.
+    """
+    if isinstance(error, (exceptions.SSLError, ssl.SSLError, exceptions.LocationValueError)):
+        return True
+    if isinstance(error, exceptions.ProxyError):
+        return is_final(error.original_error, attempt)
+    return _timed_out(error) and attempt >= 2
+
+
+def _timed_out(error: BaseException) -> bool:
+    # A refused connection is a ConnectTimeoutError too in urllib3's class tree.
+    return isinstance(error, exceptions.ConnectTimeoutError) and not isinstance(
+        error, exceptions.NewConnectionError
+    )
+
+
+def unreachable(url: str, error: Exception) -> PackageIndexError:
+    """The failure as an error; `url` is what was asked for."""
+    if isinstance(error, exceptions.ProxyError):
+        return PackageIndexError(
+            f"cannot reach {place(url)} through the proxy",
+            _reason(error.original_error),
+            f"while fetching {shown(url)}",
+            hint=f"check {urlsplit(url).scheme}_proxy and no_proxy",
+        )
+    if isinstance(error, (exceptions.SSLError, ssl.SSLError)):
+        return PackageIndexError(
+            f"cannot talk to {place(url)} securely",
+            _certificate_reason(error),
+            f"while fetching {shown(url)}",
+            hint="a private CA is made known with SSL_CERT_FILE, PIP_CERT, or `cert` in pip's configuration",
+        )
+    return PackageIndexError(
+        f"cannot reach the package index at {place(url)}: no network?",
+        _reason(error),
+        f"while fetching {shown(url)}",
+        hint="check the network, and the index-url in pip's or uv's configuration;\n"
+        "`--offline` works with what the cache holds",
+    )
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, exceptions.NameResolutionError):
+        return "the name cannot be resolved"
+    if _timed_out(error):
+        return "no connection within the time limit (LUMIENV_HTTP_TIMEOUT, in seconds)"
+    if isinstance(error, exceptions.ReadTimeoutError):
+        return "no answer within the time limit (LUMIENV_HTTP_TIMEOUT, in seconds)"
+    if isinstance(error, (exceptions.ProtocolError, exceptions.DecodeError)):
+        return "the connection broke off, several times"
+    cause = error if isinstance(error, OSError) else error.__cause__ or error.__context__
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror.lower()
+    return "the connection failed"
+
+
+def _certificate_reason(error: Exception) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted: {cause.verify_message}"
+        inner = cause.args[0] if cause.args and isinstance(cause.args[0], BaseException) else None
+        cause = inner or cause.__cause__
+    return "the secure connection could not be made (no https there?)"

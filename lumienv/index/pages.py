@@ -1,0 +1,252 @@
+"""Project pages of the simple repository API, turned into values.
+
+HTML (PEP 503) and JSON (PEP 691) say the same: files with their hashes, `requires-python`, yanked marks
+(PEP 592), core metadata offers (PEP 658, 714), sizes and upload times (PEP 700). A page may list thousands
+of files of which a resolver looks at a handful, so a page is kept as columns and a `File` is made when one
+is asked for.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+from urllib.parse import unquote, urljoin, urlsplit
+
+from lumienv.index.credentials import split_credentials
+
+ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.1, text/html;q=0.01"
+_DISTRIBUTIONS = (".whl", ".tar.gz", ".zip")
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+# A filename becomes a path in the wheelhouse, so it must not be able to leave it.
+SAFE_NAME = re.compile(r"[^./\x00-\x1f\x7f\\][^/\x00-\x1f\x7f\\]*")
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file that a page lists.
+
+    `url` is absolute, without credentials or fragment; `yanked` is None, or the reason ("" when none is
+    given); `core_metadata` is None when not offered, else its sha256 in hex ("" when offered without one);
+    `size` in bytes; `upload_time` in ISO 8601, UTC.
+    """
+
+    filename: str
+    url: str
+    sha256: str | None = None
+    requires_python: str | None = None
+    yanked: str | None = None
+    core_metadata: str | None = None
+    size: int | None = None
+    upload_time: str | None = None
+
+    @property
+    def is_wheel(self) -> bool:
+        """Whether this is a wheel; else it is a source distribution."""
+        return self.filename.endswith(".whl")
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A link of a page that is not used, and why."""
+
+    filename: str
+    reason: str
+
+
+# One row or column for each field of File, in its order.
+_Row = tuple[str, str, str | None, str | None, str | None, str | None, int | None, str | None]
+_WIDTH = 8
+
+
+class Files(Sequence[File]):
+    """The files of a page, in its order; a `File` is made on access, so a long page costs little.
+
+    `names` is the cheap way to look through them all: `files[i]` has the name `names[i]`.
+    """
+
+    __slots__ = ("_columns", "names")
+
+    def __init__(self, columns: Sequence[Sequence[Any]]) -> None:
+        self._columns = columns
+        self.names: Sequence[str] = columns[0]
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[_Row]) -> "Files":
+        """From one tuple a file."""
+        return cls(list(zip(*rows, strict=True)) if rows else [()] * _WIDTH)
+
+    @property
+    def columns(self) -> Sequence[Sequence[Any]]:
+        """One sequence for each field of `File`."""
+        return self._columns
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, index: int) -> File: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Files": ...
+    def __getitem__(self, index: int | slice) -> "File | Files":
+        if isinstance(index, slice):
+            return Files([column[index] for column in self._columns])
+        return File(*(column[index] for column in self._columns))
+
+    def __iter__(self) -> Iterator[File]:
+        return (File(*row) for row in zip(*self._columns, strict=True))
+
+    def __repr__(self) -> str:
+        return f"Files({len(self)})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Files) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.names))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A project's page on one index.
+
+    `name` is normalised, `index` the index's URL without credentials; `files` holds wheels and source
+    distributions (.tar.gz, .zip) only; `skipped` the links that were refused.
+    """
+
+    name: str
+    index: str
+    files: Files
+    skipped: tuple[Skipped, ...] = ()
+
+
+class NotAnIndexError(ValueError):
+    """What was served is no project page; the text completes "it answers with …"."""
+
+
+def parse_page(name: str, index: str, base: str, content_type: str, body: bytes) -> Page:
+    """The page in `body`; `base` is the URL that it was finally read from, for relative links.
+
+    Raises NotAnIndexError.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "application/json" or kind.endswith("+json"):
+        return _parse_json(name, index, base, body)
+    if kind in ("text/html", "application/xhtml+xml") or kind.endswith("+html"):
+        from lumienv.index.html import parse_html
+
+        links, page_base = parse_html(body, base)
+        rows, skipped = collect(links, page_base)
+        return Page(name, index, Files.of_rows(rows), skipped)
+    raise NotAnIndexError(f"the content type {kind!s}" if kind else "no content type")
+
+
+def _parse_json(name: str, index: str, base: str, body: bytes) -> Page:
+    try:
+        page = json.loads(body)
+    except ValueError as error:  # covers UnicodeDecodeError
+        raise NotAnIndexError("JSON that cannot be parsed") from error
+    except RecursionError:
+        raise NotAnIndexError("JSON that cannot be parsed") from None
+    files = page.get("files") if isinstance(page, dict) else None
+    if not isinstance(files, list):
+        raise NotAnIndexError("JSON that is no project page")
+    meta = page.get("meta")
+    check_api_version(meta.get("api-version") if isinstance(meta, dict) else None)
+    links = [_json_row(file) for file in files if isinstance(file, dict)]
+    rows, skipped = collect([link for link in links if link is not None], base)
+    return Page(name, index, Files.of_rows(rows), skipped)
+
+
+def _json_row(file: dict[str, Any]) -> _Row | None:
+    get = file.get
+    filename, url = get("filename"), get("url")
+    if not isinstance(filename, str) or not isinstance(url, str) or not filename.endswith(_DISTRIBUTIONS):
+        return None
+    hashes = get("hashes")
+    yanked = get("yanked")
+    # PEP 714: the key was renamed; the old one counts only where the new one is missing.
+    offer = get("core-metadata", get("dist-info-metadata"))
+    size = get("size")
+    return (
+        filename,
+        url,
+        sha256_of(hashes.get("sha256")) if isinstance(hashes, dict) else None,
+        _text(get("requires-python")),
+        (yanked if isinstance(yanked, str) else "") if yanked or yanked == "" else None,
+        (sha256_of(offer.get("sha256")) or "" if isinstance(offer, dict) else "") if offer else None,
+        size if type(size) is int and size >= 0 else None,
+        _text(get("upload-time")),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def sha256_of(value: object) -> str | None:
+    """The value as a sha256 in lower-case hex, or None when it is none."""
+    return value.lower() if isinstance(value, str) and _SHA256.fullmatch(value) else None
+
+
+def check_api_version(version: object) -> None:
+    """Raises NotAnIndexError for a major version of the API that PEP 629 says not to guess at."""
+    if isinstance(version, str) and version.partition(".")[0] not in ("", "1"):
+        raise NotAnIndexError(f"version {version} of the simple API, of which lumienv knows 1.x")
+
+
+def collect(links: Sequence[_Row], base: str) -> tuple[list[_Row], tuple[Skipped, ...]]:
+    """The links that may be used, their URLs made absolute, and the refused ones."""
+    rows: list[_Row] = []
+    skipped: list[Skipped] = []
+    local = base.startswith("file:")
+    for row in links:
+        filename, url = row[0], row[1]
+        if not url.startswith(("https://", "http://")) or "@" in url or "#" in url:
+            try:
+                url, _ = split_credentials(urljoin(base, url).partition("#")[0])
+            except ValueError:
+                skipped.append(Skipped(filename, "its link is no URL"))
+                continue
+        reason = _refusal(filename, url, local)
+        if reason is None:
+            rows.append((filename, url, *row[2:]))
+        else:
+            skipped.append(Skipped(filename, reason))
+    return rows, tuple(skipped)
+
+
+def _refusal(filename: str, url: str, local: bool) -> str | None:
+    if not SAFE_NAME.fullmatch(filename):
+        return "its name is a path"
+    if url.startswith(("https://", "http://")):
+        return None
+    if not url.startswith("file:"):
+        return f"its link is not http but {urlsplit(url).scheme or 'unknown'}"
+    if not local:
+        return "its link points into this machine's file system"
+    return None
+
+
+def html_row(href: str, attributes: dict[str, str | None], text: str) -> _Row | None:
+    """What an `<a>` element of an HTML page says about a file, or None when it leads to no distribution."""
+    link, _, fragment = href.partition("#")
+    # The link decides, as in pip: the text is what a person sees, and some indexes shorten it.
+    filename = unquote(urlsplit(link).path.rpartition("/")[2]) or text
+    if not filename.endswith(_DISTRIBUTIONS):
+        return None
+    offer = attributes.get("data-core-metadata", attributes.get("data-dist-info-metadata"))
+    if "data-yanked" in attributes:
+        yanked: str | None = attributes["data-yanked"] or ""
+    else:
+        yanked = None
+    return (
+        filename,
+        link,
+        sha256_of(fragment.removeprefix("sha256=").partition("&")[0]),
+        attributes.get("data-requires-python") or None,
+        yanked,
+        None if offer is None or offer == "false" else sha256_of(offer.removeprefix("sha256=")) or "",
+        None,
+        None,
+    )
