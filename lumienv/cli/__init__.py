@@ -127,4 +127,22 @@ def guarded(call: Callable[[], Any]) -> int:
         # Whoever read the output has gone (`lumienv … | head`): nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        return show_bug(error)
     return status if isinstance(status, int) else 0
+
+
+def show_bug(error: Exception) -> int:
+    """Anything that is no LumienvError is a bug: its traceback goes to a file, out of the user's way."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="lumienv-traceback-", suffix=".txt", delete=False) as file:
+        traceback.print_exception(error, file=file)
+    show_error(
+        LumienvError(
+            f"this is an error in lumienv itself ({type(error).__name__}: {error})",
+            hint=f"please report it with the traceback in {file.name}; what was there before still works",
+        )
+    )
+    return 1

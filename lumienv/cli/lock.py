@@ -5,8 +5,9 @@ import time
 
 import click
 
-from lumienv import project as steps
 from lumienv.cli import Common, common_options
+from lumienv.project import open_project, working_directory
+from lumienv.project.lock import LockOutcome, lock
 from lumienv.ui import Output
 
 
@@ -34,10 +35,8 @@ def command(
     """Resolve the dependencies against what the image has, and write pylock.lumienv.toml."""
     output = common.output
     began = time.monotonic()
-    opened = steps.open_project(
-        steps.working_directory(os.environ, common.project), os.environ, offline=common.offline
-    )
-    outcome = steps.lock(
+    opened = open_project(working_directory(os.environ, common.project), os.environ, offline=common.offline)
+    outcome = lock(
         opened, output, check=check, upgrade=upgrade, upgrade_packages=upgrade_package, dry_run=dry_run
     )
     if as_json:
@@ -56,7 +55,7 @@ def command(
         show_lock(output, outcome, time.monotonic() - began)
 
 
-def show_lock(output: Output, outcome: steps.LockOutcome, seconds: float) -> None:
+def show_lock(output: Output, outcome: LockOutcome, seconds: float) -> None:
     """What changed, a line a package."""
     if outcome.fresh:
         output.result(f"{outcome.path.name} is up to date ({outcome.total} packages)")

@@ -25,14 +25,19 @@ def run(arguments: RunArguments) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        from lumienv.cli import show_bug
+
+        return show_bug(error)
     return 0
 
 
 def _sync(folder: Path, reason: str, arguments: RunArguments) -> None:
-    from lumienv import project as steps
+    from lumienv.project import open_project
+    from lumienv.project.sync import sync
     from lumienv.ui import Output
 
     # What the command prints must stay its own: this goes to standard error.
     output = Output(quiet=arguments.quiet)
     output.note(f"syncing first: {reason}")
-    steps.sync(steps.open_project(folder, os.environ, offline=arguments.offline), output)
+    sync(open_project(folder, os.environ, offline=arguments.offline), output)

@@ -5,9 +5,10 @@ import time
 
 import click
 
-from lumienv import project as steps
 from lumienv.cli import Common, common_options
 from lumienv.cli.lock import show_lock
+from lumienv.project import open_project, working_directory
+from lumienv.project.sync import sync
 
 
 @click.command(name="sync")
@@ -32,13 +33,9 @@ def command(
     """Make the environment match the lock, which is brought up to date first."""
     output = common.output
     began = time.monotonic()
-    opened = steps.open_project(
-        steps.working_directory(os.environ, common.project), os.environ, offline=common.offline
-    )
+    opened = open_project(working_directory(os.environ, common.project), os.environ, offline=common.offline)
     without = (*no_group, *(("dev",) if no_dev and "dev" in opened.manifest.groups else ()))
-    outcome = steps.sync(
-        opened, output, mode=mode, groups=group, no_groups=without, locked=locked, frozen=frozen
-    )
+    outcome = sync(opened, output, mode=mode, groups=group, no_groups=without, locked=locked, frozen=frozen)
     generation = outcome.generation
     seconds = time.monotonic() - began
     if as_json:

@@ -30,20 +30,37 @@ class LaunchPlan:
     unset: tuple[str, ...] = ()
     secrets: Mapping[str, str] = field(default_factory=dict)
     """names in `env` whose value is the host's: name → the host's variable"""
+    stands_for: tuple[str, str] | None = None
+    """a path in the words, and the link to write for it: see `__str__`"""
 
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
         """The whole environment of the command."""
         return {k: v for k, v in inherited.items() if k not in self.unset} | dict(self.env)
 
     def __str__(self) -> str:
-        """A line for a shell, which does the same without lumienv; secrets are named, not written."""
-        words = [f"-u {name}" for name in self.unset]
+        """A line for a shell, which does the same without lumienv.
+
+        Secrets are named, not written. The generation is written as what `current` leads to when the line
+        starts, so that a script with it still works after later syncs.
+        """
+        words = ["env", *(word for name in self.unset for word in ("-u", name))] if self.unset else []
         for name, value in sorted(self.env.items()):
             host = self.secrets.get(name)
-            words.append(f'{name}="${{{host}?}}"' if host is not None else f"{name}={shlex.quote(value)}")
-        words += [shlex.quote(word) for word in self.argv]
-        # `env` even where nothing is unset would do, but a plain assignment is what people write.
-        return " ".join((["env"] if self.unset else []) + words)
+            words.append(f"{name}={self._quoted(value)}" if host is None else f'{name}="${{{host}?}}"')
+        return " ".join([*words, *map(self._quoted, self.argv)])
+
+    def _quoted(self, text: str) -> str:
+        if self.stands_for is None or self.stands_for[0] not in text:
+            return shlex.quote(text)
+        path, link = self.stands_for
+        before, _, after = text.partition(path)
+        return "".join(
+            (
+                before and shlex.quote(before),
+                f'"$(readlink -f {shlex.quote(link)})"',
+                after and shlex.quote(after),
+            )
+        )
 
 
 def runtime_of(generation: Generation, environ: Mapping[str, str]) -> Runtime:
@@ -112,6 +129,7 @@ def launch_plan(
         started.env,
         started.unset,
         {f"{prefix}{name}": host for name, host in secrets.items()},
+        (str(generation.path), str(manifest.store_path / "current")),
     )
 
 

@@ -5,6 +5,7 @@ would not see the overlay. The tree gets a script of the same name that runs the
 overlay's Python. An overlay package's own script wins.
 """
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -84,10 +85,12 @@ def _text(script: ImageScript, python: str) -> str:
         # /bin/sh runs the second line; for Python lines 2 and 3 are one string.
         shebang = '#!/bin/sh\n\'\'\'exec\' "$(dirname -- "$(realpath -- "$0")")/python" "$0" "$@"\n\' \'\'\''
         path_fix = ""
-    if not script.entry:
+    is_pip = re.fullmatch(r"pip[\d.]*", script.name) is not None
+    if not script.entry and not is_pip:
         return _FILE.format(shebang=shebang, path_fix=path_fix, file=script.file)
-    module, _, function = script.entry.partition(":")
-    template = _PIP if module.split(".")[0] == "pip" else _ENTRY
+    # ensurepip makes `pip3.12` without an entry point; it is pip all the same.
+    module, _, function = (script.entry or "pip._internal.cli.main:main").partition(":")
+    template = _PIP if is_pip else _ENTRY
     return template.format(
         shebang=shebang,
         path_fix=path_fix,

@@ -56,10 +56,7 @@ def verify_tree(
             hint="a package that the image provides under another name: [resolve] omit = […]\n"
             "one that shall hide the image's: [resolve] replace = […]; the old environment still works",
         )
-    return [
-        f"{name} cannot be imported here: {reason}  (import {module})"
-        for name, module, reason in answer["failed"]
-    ]
+    return [f"import {module} ({name}) fails here: {reason}" for name, module, reason in answer["failed"]]
 
 
 def _ask(

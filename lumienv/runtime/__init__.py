@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from lumienv.runtime.process import Completed
 
 
+# The exit status of both runtimes when they fail before the command has begun.
+_REFUSED = 255
+
+
 @dataclass(frozen=True)
 class Bind:
     """A host path made visible in the container; read-only unless `writable`."""
@@ -61,10 +65,11 @@ class Runtime(Protocol):
         *,
         inherited: Mapping[str, str],
         scratch: Path | None = None,
+        network: bool = False,
     ) -> Command:
-        """A command that sees nothing of the user's: for probing and building (design: trust).
+        """A command that sees nothing of the user's: for probing and building.
 
-        `scratch` is a directory for its temporary files.
+        `scratch` is a directory for its temporary files; `network` leaves the host's network in reach.
         """
 
     def launch(
@@ -89,8 +94,18 @@ def closed_capture(
     scratch: Path | None = None,
     stdin: str | None = None,
 ) -> "Completed":
-    """Run a closed command to its end. Raises ContainerError when the runtime cannot be started."""
+    """Run a closed command to its end, without a network where the runtime can cut it off.
+
+    Raises ContainerError when the runtime cannot be started.
+    """
     from lumienv.runtime.process import capture
 
     closed = runtime.closed(base, command, surroundings, inherited=inherited, scratch=scratch)
-    return capture(closed.argv, env=closed.environment(inherited), stdin=stdin)
+    done = capture(closed.argv, env=closed.environment(inherited), stdin=stdin)
+    if done.returncode == _REFUSED and "network" in done.stderr.lower():
+        # An administrator may have forbidden network namespaces. What runs is told to be offline anyway.
+        closed = runtime.closed(
+            base, command, surroundings, inherited=inherited, scratch=scratch, network=True
+        )
+        done = capture(closed.argv, env=closed.environment(inherited), stdin=stdin)
+    return done

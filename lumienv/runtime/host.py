@@ -27,6 +27,7 @@ class Host:
         *,
         inherited: Mapping[str, str],
         scratch: Path | None = None,
+        network: bool = False,  # noqa: ARG002 - there is no container to cut it off from
     ) -> Command:
         env = {k: v for k, v in inherited.items() if k in _HOST_VARIABLES}
         env |= _visible(surroundings, env)

@@ -42,11 +42,13 @@ class Singularity:
         *,
         inherited: Mapping[str, str],
         scratch: Path | None = None,
+        network: bool = False,
     ) -> Command:
         kept = {k: v for k, v in inherited.items() if k in _HOST_VARIABLES or k in _KEPT_IN_CLOSED}
         return Command(
             (
                 *(self.program, "--quiet", "exec", "--containall", "--no-home", "--pwd", "/"),
+                *(() if network else ("--net", "--network", "none")),
                 *(("--workdir", str(scratch)) if scratch is not None else ()),
                 *self._binds(surroundings.binds),
                 *(base, *command),

@@ -1,0 +1,134 @@
+"""A project on this machine: its manifest, its image, its indexes; `lock` and `sync` are the steps on it.
+
+Each step takes a `Project` and a `Report`, calls the rooms in order, and returns a value that `cli` renders.
+"""
+
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from lumienv.errors import ManifestError
+from lumienv.image.base import find_base
+from lumienv.image.probing import take_snapshot
+from lumienv.image.snapshot import Base, Snapshot
+from lumienv.index.client import IndexClient
+from lumienv.index.config import IndexSource, default_index, index_source
+from lumienv.lockdigest import LOCK_NAME
+from lumienv.lockfile import Lock
+from lumienv.manifest import Manifest, find_manifest
+from lumienv.manifest.reader import read_manifest
+from lumienv.overlay.store import Store
+from lumienv.runtime import Runtime
+from lumienv.runtime.host import Host
+from lumienv.runtime.singularity import find
+from lumienv.site import Site, load_site
+
+
+class Report(Protocol):
+    """Whom to tell what is going on."""
+
+    def note(self, line: str) -> None:
+        """Something worth knowing."""
+
+    def warn(self, line: str) -> None:
+        """Something that may go wrong later."""
+
+    def detail(self, line: str) -> None:
+        """Something for those who look closer."""
+
+    def downloads(self, sizes: Mapping[str, int | None]) -> "AbstractContextManager[DownloadProgress]":
+        """Called around downloads: name → size in bytes, None where it is not known."""
+
+
+class DownloadProgress(Protocol):
+    """Called with a file's name, the bytes that have arrived, and their total."""
+
+    def __call__(self, name: str, done: int, total: int | None) -> None: ...
+
+
+@dataclass(frozen=True)
+class Project:
+    """A manifest, and the machine it is used on."""
+
+    manifest: Manifest
+    site: Site
+    environ: Mapping[str, str]
+    offline: bool = False
+
+    @property
+    def lock_path(self) -> Path:
+        """Where the lock lies: beside the manifest."""
+        return self.manifest.directory / LOCK_NAME
+
+    @property
+    def store(self) -> Store:
+        """Where the generations lie."""
+        return Store(self.manifest.store_path)
+
+    def runtime(self) -> Runtime:
+        """The runtime of this project's base. Raises ContainerError when there is none."""
+        return Host() if self.manifest.image.kind == "host" else find(self.environ)
+
+
+def open_project(start: Path, environ: Mapping[str, str], *, offline: bool = False) -> Project:
+    """The project in `start` or above. Raises ManifestError."""
+    manifest = read_manifest(find_manifest(start))
+    return Project(manifest, load_site(environ), environ, offline)
+
+
+def base_of(project: Project, lock: Lock | None = None) -> Base:
+    """The base that the manifest names; of several that fit, the one that was locked. Raises ImageError."""
+    manifest = project.manifest
+    preferred = lock.image if lock is not None else None
+    return find_base(manifest.image, manifest.directory, project.site, preferred)
+
+
+def snapshot_of(project: Project, base: Base) -> Snapshot:
+    """What the base provides: from the cache, or by starting it once. Raises ImageError, ContainerError."""
+    activate = project.manifest.image.activate
+    recorded = "auto" if activate == "live" else activate
+    return take_snapshot(base, recorded, project.runtime(), project.site.cache)
+
+
+def index_client(project: Project, *, refresh: bool = False) -> IndexClient:
+    """A client for the project's indexes; `refresh` asks them whether cached pages still hold."""
+    cache = project.site.cache / "index"
+    cold = not cache.exists()
+    client = IndexClient(
+        index_sources(project.manifest, cache, project.environ),
+        cache=cache,
+        offline=project.offline,
+        refresh=refresh,
+    )
+    if cold and not project.offline:
+        client.prepare()  # importing the HTTP library takes longer than a page: meanwhile the image is probed
+    return client
+
+
+def index_sources(manifest: Manifest, cache: Path, environ: Mapping[str, str]) -> list[IndexSource]:
+    """The manifest's indexes in their order, then the one that pip or uv use on this machine."""
+    pinned: dict[str, set[str]] = {}
+    for package, index in manifest.sources.items():
+        pinned.setdefault(index, set()).add(package)
+    named = [
+        index_source(
+            table.url,
+            name=table.name,
+            explicit=table.explicit,
+            packages=frozenset(pinned.get(table.name or "", ())),
+            environ=environ,
+        )
+        for table in manifest.indexes
+    ]
+    return [*named, default_index(cache, environ)]
+
+
+def working_directory(environ: Mapping[str, str], given: str | None) -> Path:
+    """Where to look for the manifest: `--project`, else the current folder. Raises ManifestError."""
+    path = Path(given) if given else Path(environ.get("PWD") or os.getcwd())  # noqa: PTH109
+    if not path.is_dir():
+        raise ManifestError(f"{path} is not a directory")
+    return path.absolute()

@@ -1,0 +1,115 @@
+"""Bring the lock up to date."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from lumienv.errors import LockError
+from lumienv.files import disk_errors, write_atomically
+from lumienv.image.snapshot import Base
+from lumienv.lockdigest import LOCK_NAME
+from lumienv.lockfile import Lock, lock_text, read_lock, staleness
+from lumienv.project import Project, Report, base_of, index_client, snapshot_of
+from lumienv.resolve.resolver import Request, resolve
+
+
+@dataclass(frozen=True)
+class LockOutcome:
+    """What locking did."""
+
+    path: Path
+    fresh: bool
+    """nothing had to be done"""
+    written: bool
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    provided: tuple[str, ...] = ()
+    total: int = 0
+    reason: str = ""
+    """why the lock was stale"""
+
+
+def lock(
+    project: Project,
+    report: Report,
+    *,
+    check: bool = False,
+    upgrade: bool = False,
+    upgrade_packages: Collection[str] = (),
+    dry_run: bool = False,
+) -> LockOutcome:
+    """Bring the lock up to date; without need nothing is asked of the network, and no container started.
+
+    `check` only finds out whether that is needed; `upgrade` forgets the locked versions, all of them or
+    those of `upgrade_packages`. Raises LockError when `check` finds it stale; ResolutionError, ImageError,
+    PackageIndexError, ManifestError; the old lock then stays as it was.
+    """
+    old, damaged = _old_lock(project)
+    inputs = project.manifest.inputs_digest()
+    base = base_of(project, old)
+    reason = damaged or why_stale(project, old, base, inputs)
+    if check and reason:
+        raise LockError(f"{LOCK_NAME} is not up to date: {reason}", hint="bring it up to date: lumienv lock")
+    if old is not None and not reason and not upgrade and not upgrade_packages:
+        return LockOutcome(project.lock_path, fresh=True, written=False, total=len(old.versions()))
+    kept = _kept_versions(old, upgrade, upgrade_packages)
+    with index_client(project, refresh=upgrade or bool(upgrade_packages)) as client:
+        snapshot = snapshot_of(project, base)
+        report.detail(
+            f"image {base.path}: Python {snapshot.python.version}, {len(snapshot.packages)} packages"
+        )
+        resolution = resolve(Request(project.manifest, snapshot, kept), client)
+    for warning in resolution.warnings:
+        report.warn(warning)
+    text = lock_text(resolution, snapshot, inputs, tuple(project.manifest.groups))
+    before = old.versions() if old is not None else {}
+    after = {pin.name: pin.version for pin in resolution.pins}
+    if not dry_run:
+        with disk_errors("write the lock", project.lock_path):
+            write_atomically(project.lock_path, text.encode())
+    return LockOutcome(
+        project.lock_path,
+        fresh=False,
+        written=not dry_run,
+        added=tuple(f"{name} {after[name]}" for name in sorted(after.keys() - before.keys())),
+        removed=tuple(f"{name} {before[name]}" for name in sorted(before.keys() - after.keys())),
+        changed=tuple(
+            f"{name} {before[name]} → {after[name]}"
+            for name in sorted(after.keys() & before.keys())
+            if after[name] != before[name]
+        ),
+        provided=tuple(f"{name} {version}" for name, version in resolution.provided),
+        total=len(after),
+        reason=reason or "",
+    )
+
+
+def why_stale(project: Project, old: Lock | None, base: Base, inputs: str) -> str | None:
+    """Why the lock has to be made anew, in one line; None when it does not.
+
+    An identity that is the locked one needs no snapshot: the same bytes provide the same packages.
+    """
+    if old is None:
+        return "there is none yet"
+    if old.inputs == inputs and old.identity and old.identity == base.identity:
+        return None
+    return staleness(old, inputs, snapshot_of(project, base))
+
+
+def _old_lock(project: Project) -> tuple[Lock | None, str | None]:
+    """The lock on disk; one that cannot be read is made anew, and said to be damaged."""
+    try:
+        return read_lock(project.lock_path), None
+    except LockError as error:
+        return None, error.message
+
+
+def _kept_versions(old: Lock | None, upgrade: bool, names: Collection[str]) -> dict[str, Version]:
+    if old is None or upgrade:
+        return {}
+    dropped = {canonicalize_name(name) for name in names}
+    return {name: version for name, version in old.versions().items() if name not in dropped}

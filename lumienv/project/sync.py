@@ -1,0 +1,218 @@
+"""Make the environment match the lock: fetch, build aside, verify, swap."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from lumienv.errors import LockError, StoreError, UsageError
+from lumienv.files import disk_errors, remove_tree
+from lumienv.image.snapshot import Snapshot
+from lumienv.index.wheelhouse import Wheelhouse, WheelRequest
+from lumienv.launch.plan import surroundings_of
+from lumienv.lockdigest import LOCK_NAME
+from lumienv.lockfile import Lock, LockedWheel, read_lock
+from lumienv.manifest import Manifest
+from lumienv.overlay.generation import Entrance, Generation
+from lumienv.overlay.store import Store
+from lumienv.overlay.tree import build_tree
+from lumienv.overlay.verify import Expectation, verify_tree
+from lumienv.project import Project, Report, base_of, index_client, snapshot_of
+from lumienv.project.lock import LockOutcome, lock
+from lumienv.resolve.check import missing_from_image
+from lumienv.site import Site
+
+# Raised whenever the same lock has to be materialised anew because the tree is laid out differently.
+TREE_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class SyncOutcome:
+    """What syncing did."""
+
+    generation: Generation
+    built: bool
+    installed: int
+    image_scripts: tuple[str, ...] = ()
+    locked: LockOutcome | None = None
+
+
+def sync(
+    project: Project,
+    report: Report,
+    *,
+    mode: str | None = None,
+    groups: Sequence[str] = (),
+    no_groups: Sequence[str] = (),
+    locked: bool = False,
+    frozen: bool = False,
+) -> SyncOutcome:
+    """Make the environment match the lock, which is brought up to date first.
+
+    `locked`: a stale lock is an error; `frozen`: it is used as it is. The old environment stays in place
+    until the new one is whole. Raises LumienvError's children.
+    """
+    manifest = project.manifest
+    chosen_mode = mode or manifest.mode
+    if chosen_mode != "venv":
+        raise UsageError(
+            f"the mode {chosen_mode} is not supported by this version of lumienv", hint="use --mode venv"
+        )
+    selected = _groups(manifest, groups, no_groups)
+    outcome = None if frozen else lock(project, report, check=locked)
+    current = read_lock(project.lock_path)
+    if current is None:
+        raise LockError("there is no lock yet", hint="make one: lumienv lock")
+    base = base_of(project, current)
+    snapshot = snapshot_of(project, base)
+    _check_guard(current, snapshot)
+    wheels = current.selected(snapshot, selected)
+    digest = _generation_digest(project, current, snapshot, chosen_mode, selected)
+    with project.store.writing(report.note):
+        known = project.store.find(chosen_mode, digest)
+        if known is not None:
+            project.store.select(known)
+            return SyncOutcome(known, built=False, installed=len(wheels), locked=outcome)
+        generation = Generation(
+            path=project.store.generations,
+            digest=digest,
+            mode=chosen_mode,
+            base_kind=base.kind,
+            base_path=base.path,
+            base_name=base.name,
+            identity=base.identity,
+            selection=manifest.image.selection(),
+            inputs=current.inputs,
+            lock=current.digest,
+            runtime=project.runtime().flavour,
+            python=snapshot.python.version,
+            groups=selected,
+            entrance=_entrance(manifest, snapshot),
+        )
+        return _materialise(project, report, generation, snapshot, current, wheels, outcome)
+
+
+def _materialise(
+    project: Project,
+    report: Report,
+    generation: Generation,
+    snapshot: Snapshot,
+    lock_: Lock,
+    wheels: Sequence[LockedWheel],
+    outcome: LockOutcome | None,
+) -> SyncOutcome:
+    requests = [WheelRequest(wheel.filename, wheel.url, wheel.sha256, wheel.size) for wheel in wheels]
+    with index_client(project) as client:
+        wheelhouse = Wheelhouse(project.site.cache / "wheels", client)
+        missing = {
+            request.filename: request.size
+            for request in requests
+            if not wheelhouse.path(request.sha256, request.filename).exists()
+        }
+        with report.downloads(missing) as progress:
+            files = wheelhouse.fetch(requests, progress)
+    _check_room(project.store, files.values())
+    direct = _direct_names(project.manifest, generation.groups)
+    replace = [canonicalize_name(name) for name in project.manifest.resolve.replace]
+    by_hash = {wheel.sha256: files[wheel.filename] for wheel in wheels}
+    with project.store.staging() as staged, scratch_directory(project.site) as scratch:
+        tree = staged / "tree"
+        tree.mkdir(mode=0o755)
+        scripts = build_tree(tree, snapshot, wheels, by_hash, wheelhouse.root, project.runtime(), scratch)
+        built = generation.at(staged)
+        expectation = Expectation(wheels, direct, lock_.provided, replace)
+        warnings = verify_tree(built.prefix, snapshot, expectation, project.runtime(), surroundings_of(built))
+        published = project.store.publish(staged, generation)
+    for warning in warnings:
+        report.warn(warning)
+    if warnings:
+        report.note("where a release is too new for the image, [resolve] constraints takes an older one")
+    return SyncOutcome(published, True, len(wheels), tuple(scripts), outcome)
+
+
+def _groups(manifest: Manifest, wanted: Sequence[str], unwanted: Sequence[str]) -> tuple[str, ...]:
+    """`dev` where there is one, as in uv, and what was asked for."""
+    for name in (*wanted, *unwanted):
+        if name not in manifest.groups:
+            known = ", ".join(manifest.groups) or "none"
+            raise UsageError(f"there is no dependency group {name} in lumienv.toml", f"groups: {known}")
+    default = {"dev"} & set(manifest.groups)
+    return tuple(sorted((default | set(wanted)) - set(unwanted)))
+
+
+def _check_guard(current: Lock, snapshot: Snapshot) -> None:
+    """The image is the one that was locked for: by identity, else by its frozen list."""
+    if current.identity in ("", snapshot.image.identity) and current.frozen == snapshot.frozen_digest():
+        return
+    raise LockError(
+        f"the image {snapshot.image.name} is not the one that {LOCK_NAME} was made for",
+        *(f"the lock rests on {text}" for text in missing_from_image(current.provided, snapshot)),
+        hint="resolve again for this image: lumienv lock",
+    )
+
+
+def _entrance(manifest: Manifest, snapshot: Snapshot) -> Entrance:
+    activation = snapshot.activation
+    if manifest.image.activate == "live" and activation.command:
+        return Entrance(live=activation.command)
+    return Entrance(activation.set, activation.prepend_path)
+
+
+def _generation_digest(
+    project: Project, current: Lock, snapshot: Snapshot, mode: str, groups: Sequence[str]
+) -> str:
+    """Equal exactly when the environment would be the same."""
+    decisive = [
+        TREE_SCHEMA,
+        mode,
+        current.digest,
+        snapshot.image.identity,
+        snapshot.image.path,
+        project.manifest.image.selection(),
+        list(groups),
+        project.runtime().flavour,
+    ]
+    return "sha256:" + hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def _direct_names(manifest: Manifest, groups: Sequence[str]) -> frozenset[str]:
+    entries = [*manifest.dependencies, *(entry for name in groups for entry in manifest.groups[name])]
+    names = set()
+    for entry in entries:
+        with suppress(InvalidRequirement):
+            names.add(canonicalize_name(Requirement(entry.text).name))
+    return frozenset(names)
+
+
+def _check_room(store: Store, wheels: Collection[Path]) -> None:
+    """Raises StoreError when the unpacked wheels cannot fit on the store's file system."""
+    needed = 0
+    for path in wheels:
+        with zipfile.ZipFile(path) as wheel:
+            needed += sum(member.file_size for member in wheel.infolist())
+    free = shutil.disk_usage(store.generations).free
+    if needed > free:
+        raise StoreError(
+            "there is not enough room for the environment",
+            f"it needs {needed / 1e6:.0f} MB, and {store.root} has {free / 1e6:.0f} MB left",
+            hint="free some space, or choose another place with [sync] store; nothing was changed",
+        )
+
+
+@contextmanager
+def scratch_directory(site: Site) -> Iterator[Path]:
+    """An empty node-local directory of this user's, removed at the end."""
+    with disk_errors("make a scratch directory", site.scratch):
+        path = Path(tempfile.mkdtemp(prefix="lumienv-", dir=site.scratch))
+    try:
+        yield path
+    finally:
+        remove_tree(path)
