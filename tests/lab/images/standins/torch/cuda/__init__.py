@@ -1,0 +1,15 @@
+"""Counts the devices that Slurm made visible, as ROCm would."""
+
+import os
+
+
+def device_count() -> int:
+    for name in ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"):
+        value = os.environ.get(name)
+        if value is not None:
+            return len([device for device in value.split(",") if device.strip()])
+    return int(os.environ.get("FAKE_GPUS", "0"))
+
+
+def is_available() -> bool:
+    return device_count() > 0

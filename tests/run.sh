@@ -1,0 +1,149 @@
+#!/bin/bash
+# Run every check: ruff, mypy, the unit tests, and the integration tests as the caller and as an
+# unprivileged user. As root on Debian it first sets up the laboratory (tests/lab) that the
+# integration tests need; elsewhere they skip what is missing, with the reason.
+# Usage: bash tests/run.sh [pytest arguments…]
+# env:   LUMIENV_TEST_STRICT=1   a missing part or a skipped integration test is a failure
+#        LUMIENV_LAB             where the laboratory's images live (default /var/tmp/lumienv-lab)
+#        PYTHON                  the Python to test with
+set -euo pipefail
+tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+checkout=${tests%/*}
+. "$tests/lab/common.sh"
+cd "$checkout"
+
+failures=() missing=() tests_ran=no slurm_started=no copy=
+finish() {
+  [ -z "$copy" ] || rm -rf "$copy"
+  [ $slurm_started = no ] || "$tests/lab/slurm-down.sh" || true
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# --- the laboratory
+if [ "$(id -u)" != 0 ]; then
+  missing+=("not root: the laboratory is not set up, and no tests run as another user")
+elif ! is_debian_amd64; then
+  missing+=("not Debian on amd64: the laboratory is not set up, and no tests run as another user")
+else
+  apt_install python3 python3-venv git
+  "$tests/lab/install-runtime.sh"
+  "$tests/lab/user.sh"
+  "$tests/lab/build-images.sh"
+  # Both runs are told, as the user cannot see what the directory's name depends on.
+  LUMIENV_LAB_IMAGES=$("$tests/lab/build-images.sh" --where)
+  export LUMIENV_LAB_IMAGES
+  if ! timeout 10 sinfo -h >/dev/null 2>&1; then slurm_started=yes; fi
+  "$tests/lab/slurm-up.sh"
+fi
+
+# --- a copy of the checkout that every user can read, and from which the package is installed
+copy=$(mktemp -d /var/tmp/lumienv-checkout.XXXXXX)
+chmod 755 "$copy"
+if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
+  git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' file; do
+    [ ! -e "$file" ] || printf '%s\0' "$file"
+  done
+else
+  find . -name .git -prune -o -name __pycache__ -prune -o ! -type d -print0
+fi | tar --null --no-recursion -T - -cf - | tar xf - -C "$copy" --no-same-owner
+chmod -R u+rwX,go+rX "$copy"
+
+# --- a virtual environment outside the checkout, made once and kept up to date
+fits() { "$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+find_python() {
+  local candidates=("${PYTHON:-}" python3 python3.13 python3.12 python3.11) candidate
+  # Not root's own Python (pyenv's, say), which the unprivileged user cannot read.
+  [ "$(id -u)" != 0 ] || candidates=("${PYTHON:-}" /usr/bin/python3 "${candidates[@]:1}")
+  for candidate in "${candidates[@]}"; do
+    if [ -n "$candidate" ] && fits "$candidate"; then
+      echo "$candidate"
+      return
+    fi
+  done
+  die "no Python 3.11 or newer with venv here: install one, or name it in PYTHON"
+}
+digest_of() { (cd "$copy" && find "$@" -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum | head -c 16); }
+
+python=$(find_python)
+caches=${XDG_CACHE_HOME:-$HOME/.cache}/lumienv-tests
+[ "$(id -u)" != 0 ] || caches=/var/tmp/lumienv-tests
+key=$("$python" -c 'import platform; print(platform.python_version())')-$(echo "$checkout" | sha256sum | head -c 8)
+venv=$caches/$key
+mkdir -p "$caches"
+# One test run at a time for each checkout: another would swap the package under this one.
+exec 8>"$caches/$key.lock"
+flock -n 8 || { say "another test run of this checkout is going on, waiting for it"; flock 8; }
+if [ "$(cat "$venv/.dependencies" 2>/dev/null)" != "$(digest_of pyproject.toml)" ]; then
+  say "installing into $venv"
+  "$python" -m venv --clear "$venv"
+  "$venv/bin/python" -m pip install -q --disable-pip-version-check "${copy}[test,dev]"
+  echo "$checkout" >"$venv/.checkout"
+  digest_of pyproject.toml >"$venv/.dependencies"
+  digest_of lumienv pyproject.toml >"$venv/.package"
+fi
+if [ "$(cat "$venv/.package" 2>/dev/null)" != "$(digest_of lumienv pyproject.toml)" ]; then
+  rm -f "$venv/.package"
+  "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps --force-reinstall "$copy"
+  digest_of lumienv pyproject.toml >"$venv/.package"
+fi
+# Those of checkouts that are gone.
+for old in "$caches"/*/.checkout; do
+  [ -d "$(cat "$old")" ] || rm -rf "${old%/.checkout}" "${old%/.checkout}.lock"
+done
+
+# --- the checks
+stage() { # NAME COMMAND…
+  local name=$1
+  shift
+  echo
+  echo "=== $name"
+  "$@" || failures+=("$name")
+}
+arguments=$#
+run_pytest() { # COMMAND…: a pytest run; the caller's arguments may leave it without any test (5)
+  local status=0
+  "$@" || status=$?
+  [ $status = 5 ] || tests_ran=yes
+  [ $status = 0 ] || { [ $status = 5 ] && [ "$arguments" -gt 0 ]; }
+}
+export PATH=$venv/bin:$PATH
+stage "ruff check" ruff check .
+stage "ruff format" ruff format --check .
+stage "mypy" mypy lumienv
+
+# Paths among the arguments choose the tests instead of the stages' own.
+options=() unit=() integration=()
+for argument in "$@"; do
+  case $argument in
+    tests/integration*) integration+=("$argument") ;;
+    tests/*) unit+=("$argument") ;;
+    *) options+=("$argument") ;;
+  esac
+done
+if [ ${#unit[@]} = 0 ] && [ ${#integration[@]} = 0 ]; then
+  unit=(tests --ignore=tests/integration) integration=(tests/integration)
+fi
+if [ ${#unit[@]} -gt 0 ]; then
+  stage "unit tests" run_pytest pytest "${unit[@]}" "${options[@]}"
+fi
+if [ ${#integration[@]} -gt 0 ]; then
+  stage "integration tests as $(id -un)" run_pytest pytest "${integration[@]}" "${options[@]}"
+  if [ "$(id -u)" = 0 ] && is_debian_amd64; then
+    chown -R "$lab_user:" "$copy"
+    index=$(pip_index_url)
+    [ -z "$index" ] || export PIP_INDEX_URL=$index
+    export CWD=$copy LAB_PATH=$venv/bin:/usr/local/bin:/usr/bin:/bin
+    export KEEP="LUMIENV_TEST_STRICT LUMIENV_LAB_IMAGES PIP_INDEX_URL UV_INDEX_URL UV_DEFAULT_INDEX"
+    stage "integration tests as $lab_user" run_pytest \
+      "$tests/lab/user.sh" "$venv/bin/pytest" "${integration[@]}" "${options[@]}"
+  fi
+fi
+
+echo
+for part in "${missing[@]}"; do echo "missing: $part"; done
+[ ${#missing[@]} = 0 ] || [ "${LUMIENV_TEST_STRICT:-}" != 1 ] || failures+=("a missing part (LUMIENV_TEST_STRICT=1)")
+[ $tests_ran = yes ] || failures+=("no test ran")
+for failure in "${failures[@]}"; do echo "failed: $failure"; done
+[ ${#failures[@]} = 0 ] && echo "all checks passed"
