@@ -1,7 +1,6 @@
 """`lumienv lock`"""
 
 import os
-import time
 
 import click
 
@@ -34,7 +33,6 @@ def command(
 ) -> None:
     """Resolve the dependencies against what the image has, and write pylock.lumienv.toml."""
     output = common.output
-    began = time.monotonic()
     opened = open_project(working_directory(os.environ, common.project), os.environ, offline=common.offline)
     outcome = lock(
         opened, output, check=check, upgrade=upgrade, upgrade_packages=upgrade_package, dry_run=dry_run
@@ -52,10 +50,10 @@ def command(
             }
         )
     else:
-        show_lock(output, outcome, time.monotonic() - began)
+        show_lock(output, outcome)
 
 
-def show_lock(output: Output, outcome: LockOutcome, seconds: float) -> None:
+def show_lock(output: Output, outcome: LockOutcome) -> None:
     """What changed, a line a package."""
     if outcome.fresh:
         output.result(f"{outcome.path.name} is up to date ({outcome.total} packages)")
@@ -70,7 +68,9 @@ def show_lock(output: Output, outcome: LockOutcome, seconds: float) -> None:
         output.result(line, "+")
     verb = "locked" if outcome.written else "would lock"
     provided = len(outcome.provided)
-    output.result(f"{verb} {_count(outcome.total, 'package')}, {provided} from the image, in {seconds:.1f} s")
+    output.result(
+        f"{verb} {_count(outcome.total, 'package')}, {provided} from the image, in {outcome.seconds:.1f} s"
+    )
 
 
 def _count(number: int, what: str) -> str:

@@ -50,7 +50,7 @@ def command(
         )
         return
     if outcome.locked is not None and not outcome.locked.fresh:
-        show_lock(output, outcome.locked, seconds)
+        show_lock(output, outcome.locked)
     if not outcome.built:
         output.result(
             f"the environment is up to date ({outcome.installed} packages on {generation.base_name})"

@@ -30,8 +30,8 @@ class LaunchPlan:
     unset: tuple[str, ...] = ()
     secrets: Mapping[str, str] = field(default_factory=dict)
     """names in `env` whose value is the host's: name → the host's variable"""
-    stands_for: tuple[str, str] | None = None
-    """a path in the words, and the link to write for it: see `__str__`"""
+    written_as: tuple[tuple[str, str], ...] = ()
+    """pieces of the words, and the shell's expressions to print for them: see `__str__`"""
 
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
         """The whole environment of the command."""
@@ -50,17 +50,14 @@ class LaunchPlan:
         return " ".join([*words, *map(self._quoted, self.argv)])
 
     def _quoted(self, text: str) -> str:
-        if self.stands_for is None or self.stands_for[0] not in text:
-            return shlex.quote(text)
-        path, link = self.stands_for
-        before, _, after = text.partition(path)
-        return "".join(
-            (
-                before and shlex.quote(before),
-                f'"$(readlink -f {shlex.quote(link)})"',
-                after and shlex.quote(after),
-            )
-        )
+        for piece, expression in self.written_as:
+            before, found, after = text.partition(piece)
+            if found:
+                return self._quoted_part(before) + expression + self._quoted_part(after)
+        return shlex.quote(text)
+
+    def _quoted_part(self, text: str) -> str:
+        return self._quoted(text) if text else ""
 
 
 def runtime_of(generation: Generation, environ: Mapping[str, str]) -> Runtime:
@@ -129,8 +126,18 @@ def launch_plan(
         started.env,
         started.unset,
         {f"{prefix}{name}": host for name, host in secrets.items()},
-        (str(generation.path), str(manifest.store_path / "current")),
+        _written_as(generation, manifest, environ),
     )
+
+
+def _written_as(
+    generation: Generation, manifest: Manifest, environ: Mapping[str, str]
+) -> tuple[tuple[str, str], ...]:
+    link = shlex.quote(str(manifest.store_path / "current"))
+    pieces = [(str(generation.path), f'"$(readlink -f {link})"')]
+    if generation.base_kind == "host" and environ.get("PATH"):
+        pieces.append((":" + environ["PATH"], ':"$PATH"'))
+    return tuple(pieces)
 
 
 def _variables(

@@ -1,18 +1,20 @@
 """Bring the lock up to date."""
 
-from collections.abc import Collection
+import time
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from lumienv.errors import LockError
+from lumienv.errors import LockError, ResolutionError
 from lumienv.files import disk_errors, write_atomically
-from lumienv.image.snapshot import Base
+from lumienv.image.snapshot import Base, Snapshot
 from lumienv.lockdigest import LOCK_NAME
 from lumienv.lockfile import Lock, lock_text, read_lock, staleness
 from lumienv.project import Project, Report, base_of, index_client, snapshot_of
+from lumienv.resolve import Resolution
 from lumienv.resolve.resolver import Request, resolve
 
 
@@ -29,6 +31,7 @@ class LockOutcome:
     changed: tuple[str, ...] = ()
     provided: tuple[str, ...] = ()
     total: int = 0
+    seconds: float = 0.0
     reason: str = ""
     """why the lock was stale"""
 
@@ -48,6 +51,7 @@ def lock(
     those of `upgrade_packages`. Raises LockError when `check` finds it stale; ResolutionError, ImageError,
     PackageIndexError, ManifestError; the old lock then stays as it was.
     """
+    began = time.monotonic()
     old, damaged = _old_lock(project)
     inputs = project.manifest.inputs_digest()
     base = base_of(project, old)
@@ -56,13 +60,13 @@ def lock(
         raise LockError(f"{LOCK_NAME} is not up to date: {reason}", hint="bring it up to date: lumienv lock")
     if old is not None and not reason and not upgrade and not upgrade_packages:
         return LockOutcome(project.lock_path, fresh=True, written=False, total=len(old.versions()))
-    kept = _kept_versions(old, upgrade, upgrade_packages)
-    with index_client(project, refresh=upgrade or bool(upgrade_packages)) as client:
-        snapshot = snapshot_of(project, base)
-        report.detail(
-            f"image {base.path}: Python {snapshot.python.version}, {len(snapshot.packages)} packages"
-        )
-        resolution = resolve(Request(project.manifest, snapshot, kept), client)
+    snapshot, resolution = _resolve(
+        project,
+        report,
+        base,
+        _kept_versions(old, upgrade, upgrade_packages),
+        bool(upgrade or upgrade_packages),
+    )
     for warning in resolution.warnings:
         report.warn(warning)
     text = lock_text(resolution, snapshot, inputs, tuple(project.manifest.groups))
@@ -84,8 +88,31 @@ def lock(
         ),
         provided=tuple(f"{name} {version}" for name, version in resolution.provided),
         total=len(after),
+        seconds=time.monotonic() - began,
         reason=reason or "",
     )
+
+
+def _resolve(
+    project: Project, report: Report, base: Base, kept: Mapping[str, Version], refresh: bool
+) -> tuple[Snapshot, Resolution]:
+    """Resolve; where cached pages allow no solution, once more with the indexes asked again.
+
+    A page is believed for minutes after it was fetched, so a release may have come since.
+    """
+    with index_client(project, refresh=refresh) as client:
+        snapshot = snapshot_of(project, base)
+        report.detail(
+            f"image {base.path}: Python {snapshot.python.version}, {len(snapshot.packages)} packages"
+        )
+        request = Request(project.manifest, snapshot, kept)
+        try:
+            return snapshot, resolve(request, client)
+        except ResolutionError:
+            if refresh or project.offline:
+                raise
+    with index_client(project, refresh=True) as client:
+        return snapshot, resolve(request, client)
 
 
 def why_stale(project: Project, old: Lock | None, base: Base, inputs: str) -> str | None:

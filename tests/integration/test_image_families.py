@@ -25,7 +25,9 @@ def test_a_script_of_the_image_imports_a_package_of_the_overlay(family, script):
 
 def test_torchrun_of_the_image_starts_workers_that_see_the_overlay(family):
     program = family.directory / "worker.py"
-    program.write_text("import os, overlay_only\nprint(os.environ['RANK'], overlay_only.__file__)\n")
+    # One write a worker: torchrun's workers are unbuffered, and their words would mix.
+    say = "import os, sys, overlay_only as o\nsys.stdout.write(f'{os.environ[\"RANK\"]} {o.__file__}\\n')\n"
+    program.write_text(say)
 
     lines = family.lumienv("run", "--", "torchrun", "--nproc-per-node=2", str(program)).splitlines()
 
