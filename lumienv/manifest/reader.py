@@ -21,6 +21,27 @@ from lumienv.manifest import (
 )
 
 
+IMAGE_WAYS = ("name", "path", "uri", "host", "snapshot")
+IMAGE_SELECTORS = ("rocm", "python", "version", "hash")
+
+# Table → its keys; those of [run.env], [slurm], [tasks], [dependency-groups] and [image.assume] are the user's.
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "": (
+        *("dependencies", "image", "dependency-groups", "sources", "resolve"),
+        *("index", "sync", "run", "slurm", "tasks"),
+    ),
+    "image": (*IMAGE_WAYS, *IMAGE_SELECTORS, "activate", "assume"),
+    "sources.*": ("index",),
+    "resolve": (
+        *("replace", "omit", "constraints", "overrides"),
+        *("exclude-newer", "prerelease", "resolution", "build"),
+    ),
+    "index": ("name", "url", "explicit"),
+    "sync": ("mode", "store"),
+    "run": ("env", "bind", "entry"),
+}
+
+
 def read_manifest(path: Path) -> Manifest:
     """Read and check `path`. Raises ManifestError, with the key and the line."""
     try:
@@ -78,27 +99,14 @@ class _Reader:
         return number
 
     def manifest(self, data: dict[str, Any]) -> Manifest:
-        self.known(
-            data,
-            "",
-            "dependencies",
-            "image",
-            "dependency-groups",
-            "sources",
-            "resolve",
-            "index",
-            "sync",
-            "run",
-            "slurm",
-            "tasks",
-        )
+        self.known(data, "")
         if "image" not in data:
             raise ManifestError(
                 f"{self.path.name} has no [image] table: lumienv does not know what to build on",
                 hint='for example: [image]\nname = "pytorch"',
             )
         sync = self.table(data, "sync")
-        self.known(sync, "sync", "mode", "store")
+        self.known(sync, "sync")
         return Manifest(
             path=self.path,
             image=self.image(self.table(data, "image")),
@@ -117,15 +125,13 @@ class _Reader:
     # -- tables ------------------------------------------------------------------------------------------
 
     def image(self, table: dict[str, Any]) -> ImageTable:
-        ways = ("name", "path", "uri", "host", "snapshot")
-        selectors = ("rocm", "python", "version", "hash")
-        self.known(table, "image", *ways, *selectors, "activate", "assume")
-        given = [way for way in ways if way in table]
+        self.known(table, "image")
+        given = [way for way in IMAGE_WAYS if way in table]
         if len(given) != 1:
             problem = "names no image" if not given else f"names {' and '.join(given)} at once"
-            self.fail("image", problem, hint=f"give exactly one of: {', '.join(ways)}")
+            self.fail("image", problem, hint=f"give exactly one of: {', '.join(IMAGE_WAYS)}")
         (kind,) = given
-        narrowing = {key: self.text(table, f"image.{key}", "") for key in selectors if key in table}
+        narrowing = {key: self.text(table, f"image.{key}", "") for key in IMAGE_SELECTORS if key in table}
         if narrowing and kind != "name":
             self.fail(f"image.{next(iter(narrowing))}", f"narrows a search by name, but {kind} is given")
         assume = self.table(table, "assume", "image.")
@@ -139,12 +145,7 @@ class _Reader:
         )
 
     def resolve(self, table: dict[str, Any]) -> ResolveTable:
-        self.known(
-            table,
-            "resolve",
-            *("replace", "omit", "constraints", "overrides"),
-            *("exclude-newer", "prerelease", "resolution", "build"),
-        )
+        self.known(table, "resolve")
         newest = table.get("exclude-newer")
         return ResolveTable(
             replace=self.texts(table, "resolve.replace"),
@@ -191,7 +192,7 @@ class _Reader:
             self.fail("index", "is a list of tables: write [[index]], with two brackets")
         found = []
         for table in tables:
-            self.known(table, "index", "name", "url", "explicit")
+            self.known(table, "index")
             if "url" not in table:
                 self.fail("index", "has no url")
             url = self.text(table, "index.url", "")
@@ -219,14 +220,14 @@ class _Reader:
             key = f"sources.{package}"
             if not isinstance(source, dict):
                 self.fail(key, "must be a table")
-            self.known(source, key, "index")
+            self.known(source, "sources.*", key)
             found[package] = self.text(source, f"{key}.index", "")
             if found[package] not in known:
                 self.fail(f"{key}.index", f"names {found[package]}, but no [[index]] has that name")
         return found
 
     def run(self, table: dict[str, Any]) -> RunTable:
-        self.known(table, "run", "env", "bind", "entry")
+        self.known(table, "run")
         env: dict[str, str | HostValue] = {}
         for name, value in self.table(table, "env", "run.").items():
             key = f"run.env.{name}"
@@ -267,10 +268,11 @@ class _Reader:
 
     # -- values ------------------------------------------------------------------------------------------
 
-    def known(self, table: Mapping[str, Any], name: str, *keys: str) -> None:
+    def known(self, table: Mapping[str, Any], name: str, shown: str | None = None) -> None:
+        keys = KEYS[name]
         for key in table:
             if key not in keys:
-                full = f"{name}.{key}" if name else key
+                full = ".".join(filter(None, [shown or name, key]))
                 close = difflib.get_close_matches(key, keys, n=1)
                 self.fail(
                     full,
