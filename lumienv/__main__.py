@@ -15,7 +15,7 @@ def main() -> None:
             from lumienv.cli.run import run
 
             sys.exit(run(arguments))
-    from lumienv.cli import main as cli
+    from lumienv.cli.main import main as cli
 
     cli()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lumienv.cli import Common, common_options
+from lumienv.cli.main import Common, common_options
 
 
 @click.group(name="image")

@@ -4,7 +4,7 @@ import os
 
 import click
 
-from lumienv.cli import Common, common_options
+from lumienv.cli.main import Common, common_options
 from lumienv.project import open_project, working_directory
 from lumienv.project.lock import LockOutcome, lock
 from lumienv.ui import Output

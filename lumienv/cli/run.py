@@ -26,7 +26,7 @@ def run(arguments: RunArguments) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        from lumienv.cli import show_bug
+        from lumienv.cli.main import show_bug
 
         return show_bug(error)
     return 0

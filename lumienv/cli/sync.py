@@ -5,8 +5,8 @@ import time
 
 import click
 
-from lumienv.cli import Common, common_options
 from lumienv.cli.lock import show_lock
+from lumienv.cli.main import Common, common_options
 from lumienv.project import open_project, working_directory
 from lumienv.project.sync import sync
 

@@ -1,6 +1,5 @@
 """`lumienv.toml` → `Manifest`, checked key by key; every complaint names the file, the line and the key."""
 
-import difflib
 import json
 import re
 import tomllib
@@ -20,11 +19,10 @@ from lumienv.manifest import (
     RunTable,
 )
 
-
 IMAGE_WAYS = ("name", "path", "uri", "host", "snapshot")
 IMAGE_SELECTORS = ("rocm", "python", "version", "hash")
 
-# Table → its keys; those of [run.env], [slurm], [tasks], [dependency-groups] and [image.assume] are the user's.
+# Table → its keys. In [run.env], [slurm], [tasks], [dependency-groups], [image.assume] they are the user's.
 KEYS: Mapping[str, tuple[str, ...]] = {
     "": (
         *("dependencies", "image", "dependency-groups", "sources", "resolve"),
@@ -273,7 +271,7 @@ class _Reader:
         for key in table:
             if key not in keys:
                 full = ".".join(filter(None, [shown or name, key]))
-                close = difflib.get_close_matches(key, keys, n=1)
+                close = _close(key, keys)
                 self.fail(
                     full,
                     "is not a key that lumienv knows",
@@ -307,7 +305,7 @@ class _Reader:
     def choice(self, table: Mapping[str, Any], key: str, choices: Sequence[str], default: str) -> str:
         value = self.text(table, key, default)
         if value not in choices:
-            close = difflib.get_close_matches(value, choices, n=1)
+            close = _close(value, choices)
             hint = f"did you mean {close[0]}?" if close else None
             self.fail(key, f'is "{value}"; it can be {", ".join(choices)}', value=value, hint=hint)
         return value
@@ -322,3 +320,9 @@ class _Reader:
         if not fits(value):
             self.fail(key, f"{problem}, not {value!r}" if isinstance(value, (int, float)) else problem)
         return value
+
+
+def _close(word: str, known: Sequence[str]) -> list[str]:
+    import difflib  # only for a mistake: every job reads a manifest
+
+    return difflib.get_close_matches(word, known, n=1)

@@ -1,0 +1,148 @@
+"""The group of commands, their common options, and how failures become sentences and exit statuses."""
+
+import functools
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import click
+
+from lumienv import __version__
+from lumienv.errors import LumienvError
+from lumienv.ui import Output, show_error
+
+# Command → its module and what it is for. Modules are imported when their command is used.
+_COMMANDS = {
+    "lock": ("lumienv.cli.lock", "Resolve the dependencies against the image and write the lock."),
+    "sync": ("lumienv.cli.sync", "Make the environment match the lock."),
+    "run": ("lumienv.cli.run_command", "Run a command or a task in the environment."),
+    "image": ("lumienv.cli.image", "Look at base images: list, show."),
+}
+
+
+class _Lazy(click.Group):
+    """A group that imports a command's module when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(_COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            close = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            raise click.UsageError(f"There is no command {args[0]}.{hint}", ctx) from error
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="lumienv %(version)s")
+def cli() -> None:
+    """Declare, lock, materialise and run Python environments on top of LUMI's container images."""
+
+
+@dataclass(frozen=True)
+class Common:
+    """The options that every command takes."""
+
+    project: str | None
+    offline: bool
+    output: Output
+
+
+def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the common options; they arrive as its first argument, a `Common`."""
+
+    @functools.wraps(function)
+    def collected(
+        project: str | None,
+        offline: bool,
+        quiet: bool,
+        verbose: int,
+        color: str,
+        no_progress: bool,
+        **own: Any,
+    ) -> Any:
+        wanted = {"always": True, "never": False}.get(color)
+        if wanted is None and os.environ.get("NO_COLOR"):  # no-color.org
+            wanted = False
+        output = Output(quiet, verbose, wanted, progress=not no_progress)
+        return function(Common(project, offline, output), **own)
+
+    options = [
+        click.option("-C", "--project", metavar="DIR", help="Use the lumienv.toml in DIR or above it."),
+        click.option("--offline", is_flag=True, help="Use no network: caches only."),
+        click.option("-q", "--quiet", is_flag=True, help="Say less."),
+        click.option("-v", "--verbose", count=True, help="Say more."),
+        click.option(
+            "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Use colour."
+        ),
+        click.option("--no-progress", is_flag=True, help="Show no progress bars."),
+    ]
+    return functools.reduce(lambda decorated, option: option(decorated), reversed(options), collected)
+
+
+def main() -> NoReturn:
+    """Run the command line, and turn every failure into a sentence and an exit status."""
+    sys.exit(guarded(_invoke))
+
+
+def _invoke() -> object:
+    return cli.main(prog_name="lumienv", auto_envvar_prefix="LUMIENV", standalone_mode=False)
+
+
+def guarded(call: Callable[[], Any]) -> int:
+    """Exit status of `call()`: 0; 1 the user must change something; 2 wrong usage; 130 interrupted."""
+    try:
+        status = call()
+    except LumienvError as error:
+        show_error(error)
+        return error.exit_code
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.UsageError as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        show_error(LumienvError("interrupted: nothing was changed, what was there before still works"))
+        return 130
+    except BrokenPipeError:
+        # Whoever read the output has gone (`lumienv … | head`): nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return show_bug(error)
+    return status if isinstance(status, int) else 0
+
+
+def show_bug(error: Exception) -> int:
+    """Anything that is no LumienvError is a bug: its traceback goes to a file, out of the user's way."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="lumienv-traceback-", suffix=".txt", delete=False) as file:
+        traceback.print_exception(error, file=file)
+    show_error(
+        LumienvError(
+            f"this is an error in lumienv itself ({type(error).__name__}: {error})",
+            hint=f"please report it with the traceback in {file.name}; what was there before still works",
+        )
+    )
+    return 1
