@@ -10,6 +10,8 @@ from uv import find_uv_bin
 from wheels import make_wheel
 from workspace import locked
 
+from lumienv.files import remove_tree
+
 
 @pytest.fixture
 def project(lab, local, wheels):
@@ -164,3 +166,27 @@ def test_the_base_can_be_a_python_of_this_machine(local, wheels):
     assert local.lumienv("run", "--", "thing", "a b") == f"{tree} ['a b']\n"
     assert local.shell(["sh", "-c", line]).out == f"{tree} ['a b']\n"
     assert local.python("import pip") == "", "the base's packages are visible"
+
+
+def test_a_bar_is_shown_on_a_terminal_and_a_plain_line_elsewhere(lab, local, wheels):
+    make_wheel(wheels, "thing", "1.0", padding=2_000_000)
+    local.write(f'path = "{lab.images["pytorch"]}"', ["thing"])
+    local.lumienv("lock")
+
+    said = {}
+    for how in ("on a terminal", "elsewhere", "quiet"):
+        remove_tree(local.directory / ".lumienv")
+        words = local.command("sync", *(["-q"] if how == "quiet" else []))
+        # util-linux' `script` gives the program a terminal and prints what came there.
+        terminal = ["script", "-qec", " ".join(words), "/dev/null"]
+        said[how] = local.shell(
+            terminal if how == "on a terminal" else words,
+            COLUMNS="120",
+            LUMIENV_CACHE_DIR=str(local.cache / how.replace(" ", "-")),
+        )
+
+    assert "\x1b[?25l" in said["on a terminal"].out, "the cursor is hidden while a bar is drawn"
+    assert "downloading 1 wheel, 2.0 MB" in said["on a terminal"].out
+    assert said["elsewhere"].err == "downloading 1 wheel, 2.0 MB\n"
+    assert "\x1b" not in said["elsewhere"].out
+    assert (said["quiet"].status, said["quiet"].out, said["quiet"].err) == (0, "", "")

@@ -1,0 +1,57 @@
+"""What README and docs name exists: files, commands, options."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*/README.md"))]
+TEXTS = {page: page.read_text() for page in PAGES}
+
+# `tests/run.sh`, `docs/development.md`: a path below the checkout, in backquotes or in a command.
+NAMED = re.compile(
+    r"(?<![\w/.-])((?:docs|tests|examples|benchmarks|lumienv|\.ci)/[\w./-]*\w|lumienv\.toml\.example)"
+)
+COMMAND = re.compile(r"`lumienv ([^`]+)`|^\$ lumienv ([^#\n]+)", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_that_a_page_names_exists(page):
+    named = set(NAMED.findall(TEXTS[page]))
+    missing = [
+        name for name in sorted(named) if not (ROOT / name).exists() and not (page.parent / name).exists()
+    ]
+    assert missing == []
+
+
+def commands() -> list[str]:
+    found = {first or second for text in TEXTS.values() for first, second in COMMAND.findall(text)}
+    return sorted(command.strip() for command in found if not command.startswith("--"))
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_that_a_page_shows_is_one(command):
+    words = shlex.split(command.partition(" -- ")[0])
+    name = words[:2] if words[0] == "image" else words[:1]
+    help_ = subprocess.run(
+        [sys.executable, "-m", "lumienv", *name, "--help"], capture_output=True, text=True, timeout=60
+    )
+    assert help_.returncode == 0, help_.stderr
+    options = [word.rstrip(",").partition("=")[0] for word in words if word.startswith("-")]
+    assert [option for option in options if option not in help_.stdout] == []
+
+
+def test_no_page_names_a_package_registry_or_a_path_of_one_machine():
+    words = (
+        "py" + "pi.org",
+        "python" + "hosted",
+        "deb." + "debian.org",
+        "npm" + "js",
+        "/wo" + "rk/",
+        "/ro" + "ot/",
+    )
+    assert {page: word for page, text in TEXTS.items() for word in words if word in text} == {}
