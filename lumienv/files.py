@@ -81,7 +81,8 @@ def private_directory(path: Path) -> Path:
 
     Raises StoreError for a symlink or a directory that belongs to somebody else.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileExistsError):  # something else is there: said below
+        path.mkdir(mode=0o700, parents=True)
     status = path.lstat()
     if not stat.S_ISDIR(status.st_mode):
         raise StoreError(
@@ -89,12 +90,22 @@ def private_directory(path: Path) -> Path:
         )
     if status.st_uid != os.geteuid():
         raise StoreError(
-            f"{path} belongs to another user (uid {status.st_uid}), so lumienv does not use it",
+            f"{path} belongs to {owner_name(status.st_uid)}, so lumienv does not use it",
             hint="set LUMIENV_CACHE_DIR to a place of your own",
         )
     if stat.S_IMODE(status.st_mode) & 0o077:
         path.chmod(0o700)
     return path
+
+
+def owner_name(uid: int) -> str:
+    """A user's name, or `uid 1234` where there is none."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 @contextmanager
@@ -103,7 +114,9 @@ def one_writer(path: Path, doing: str, waiting: Callable[[str], None] | None = N
 
     Raises StoreError when the lock is still held after ten minutes.
     """
-    with path.open("a+") as file:
+    with disk_errors(doing, path):
+        opened = path.open("a+")
+    with opened as file:
         deadline = time.monotonic() + 600
         told = False
         while True:
@@ -131,7 +144,8 @@ def one_writer(path: Path, doing: str, waiting: Callable[[str], None] | None = N
 
 def remove_tree(path: Path) -> None:
     """Remove a directory tree, write-protected directories included; nothing there is no error."""
-    if not os.path.lexists(path):
+    if path.is_symlink() or path.is_file():
+        path.unlink()
         return
     for directory, _, _ in os.walk(path):
         with suppress(OSError):

@@ -204,6 +204,8 @@ def read_lock(path: Path) -> Lock | None:
         raw = path.read_bytes()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise LockError(f"{path} cannot be read: {error.strerror}") from None
     hint = f"`lumienv lock` writes it anew (git may have the old one: git checkout {path.name})"
     try:
         data = tomllib.loads(raw.decode("utf-8"))
@@ -214,12 +216,15 @@ def read_lock(path: Path) -> Lock | None:
                 f"{path} has lumienv's lock format {guard['schema']}, this lumienv reads {SCHEMA}",
                 hint="use the lumienv that wrote it, or run `lumienv lock`",
             )
+        for package in pylock.packages:
+            if not all("sha256" in wheel.hashes for wheel in package.wheels or ()):
+                raise LockError(f"{path} is damaged: a wheel of {package.name} has no sha256", hint=hint)
         return Lock(
             pylock=pylock,
-            inputs=guard["inputs"],
-            image=guard["image"]["name"],
-            identity=guard["image"].get("identity", ""),
-            frozen=guard["image"]["frozen"],
+            inputs=_text(guard["inputs"]),
+            image=_text(guard["image"]["name"]),
+            identity=_text(guard["image"].get("identity", "")),
+            frozen=_text(guard["image"]["frozen"]),
             provided={entry["name"]: entry["version"] for entry in guard.get("provided", [])},
             digest=bytes_digest(raw),
         )
@@ -229,6 +234,12 @@ def read_lock(path: Path) -> Lock | None:
         raise LockError(
             f"{path} was not written by lumienv, or is damaged: its guard is missing", hint=hint
         ) from None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
 
 
 def _locked(package: Package, wheel: PackageWheel) -> LockedWheel:
@@ -247,7 +258,8 @@ def staleness(lock: Lock, inputs: str, snapshot: Snapshot) -> str | None:
     """Why a lock no longer belongs to its manifest or to its image, in one line; None when it does."""
     if lock.inputs != inputs:
         return "lumienv.toml has changed since it was locked"
-    if lock.identity != snapshot.image.identity:
+    # A lock made from a saved snapshot has no identity yet: the frozen list decides.
+    if lock.identity and lock.identity != snapshot.image.identity:
         if lock.image != snapshot.image.name:
             return f"it was made for the image {lock.image}, and {snapshot.image.name} is selected now"
         return f"the image {lock.image} has changed since it was locked"

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import click
 
@@ -110,6 +109,13 @@ def megabytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"
 
 
+def colored(wanted: str, environ: Mapping[str, str]) -> bool | None:
+    """What `--color` asks for; None leaves it to the terminal. `NO_COLOR` is respected (no-color.org)."""
+    if wanted == "auto":
+        return False if environ.get("NO_COLOR") else None
+    return wanted == "always"
+
+
 def show_error(error: LumienvError, color: bool | None = None) -> None:
     """An error as a sentence with its facts and a way out, on standard error."""
     lines = [click.style("error: ", fg="red", bold=True) + error.message]
@@ -118,8 +124,3 @@ def show_error(error: LumienvError, color: bool | None = None) -> None:
         first, *rest = error.hint.splitlines() or [""]
         lines += [click.style("help: ", fg="cyan", bold=True) + first, *(f"      {line}" for line in rest)]
     click.echo("\n".join(lines), err=True, color=color)
-
-
-def error_data(error: LumienvError) -> dict[str, Any]:
-    """An error for `--json`."""
-    return {"error": {"message": error.message, "facts": list(error.facts), "hint": error.hint}}

@@ -62,7 +62,7 @@ def show(
     """What an image is and provides: IMAGE is a path; without it, the project's image."""
     from lumienv.image.base import sif_base
     from lumienv.image.probing import take_snapshot
-    from lumienv.project import base_of, open_project, snapshot_of, working_directory
+    from lumienv.project import base_of, open_project, snapshot_of
     from lumienv.runtime.singularity import find
     from lumienv.site import load_site
 
@@ -72,8 +72,7 @@ def show(
         base = sif_base(Path(image).absolute())
         snapshot = take_snapshot(base, "auto", find(os.environ), site.cache)
     else:
-        folder = working_directory(os.environ, common.project)
-        opened = open_project(folder, os.environ, offline=common.offline)
+        opened = open_project(common.project, os.environ, offline=common.offline)
         snapshot = snapshot_of(opened, base_of(opened))
     if as_json:
         output.text(snapshot.to_json())

@@ -5,7 +5,7 @@ import os
 import click
 
 from lumienv.cli.main import Common, common_options
-from lumienv.project import open_project, working_directory
+from lumienv.project import open_project
 from lumienv.project.lock import LockOutcome, lock
 from lumienv.ui import Output
 
@@ -33,7 +33,7 @@ def command(
 ) -> None:
     """Resolve the dependencies against what the image has, and write pylock.lumienv.toml."""
     output = common.output
-    opened = open_project(working_directory(os.environ, common.project), os.environ, offline=common.offline)
+    opened = open_project(common.project, os.environ, offline=common.offline)
     outcome = lock(
         opened, output, check=check, upgrade=upgrade, upgrade_packages=upgrade_package, dry_run=dry_run
     )

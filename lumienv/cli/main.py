@@ -33,6 +33,7 @@ class _Lazy(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         command: click.Command = importlib.import_module(_COMMANDS[cmd_name][0]).command
+        _name_variables(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -58,6 +59,9 @@ def cli() -> None:
     """Declare, lock, materialise and run Python environments on top of LUMI's container images."""
 
 
+_COLOR = "lumienv.color"
+
+
 @dataclass(frozen=True)
 class Common:
     """The options that every command takes."""
@@ -65,6 +69,16 @@ class Common:
     project: str | None
     offline: bool
     output: Output
+
+
+def _name_variables(command: click.Command) -> None:
+    """Give each option its variable: `--no-progress` is LUMIENV_NO_PROGRESS, whatever the command."""
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.envvar is None:
+            longest = max(parameter.opts, key=len)
+            parameter.envvar = "LUMIENV_" + longest.lstrip("-").replace("-", "_").upper()
+    for child in command.commands.values() if isinstance(command, click.Group) else ():
+        _name_variables(child)
 
 
 def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -105,7 +119,12 @@ def main() -> NoReturn:
 
 
 def _invoke() -> object:
-    return cli.main(prog_name="lumienv", auto_envvar_prefix="LUMIENV", standalone_mode=False)
+    with cli.make_context("lumienv", sys.argv[1:]) as context:
+        try:
+            return cli.invoke(context)
+        except LumienvError as error:
+            show_error(error, context.meta.get(_COLOR))
+            return error.exit_code
 
 
 def guarded(call: Callable[[], Any]) -> int:

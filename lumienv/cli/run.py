@@ -14,14 +14,15 @@ def run(arguments: RunArguments) -> int:
     try:
         plan = plan_run(arguments, os.environ, lambda folder, reason: _sync(folder, reason, arguments))
         if arguments.print_only:
-            sys.stdout.write(f"{plan}\n")
+            # Arguments are bytes, whatever the terminal's encoding.
+            sys.stdout.buffer.write(os.fsencode(f"{plan}\n"))
+            sys.stdout.flush()
             return 0
-        sys.stdout.flush()
         become(plan, os.environ)
     except LumienvError as error:
-        from lumienv.ui import show_error
+        from lumienv.ui import colored, show_error
 
-        show_error(error)
+        show_error(error, colored(arguments.color, os.environ))
         return error.exit_code
     except KeyboardInterrupt:
         return 130
@@ -35,9 +36,10 @@ def run(arguments: RunArguments) -> int:
 def _sync(folder: Path, reason: str, arguments: RunArguments) -> None:
     from lumienv.project import open_project
     from lumienv.project.sync import sync
-    from lumienv.ui import Output
+    from lumienv.ui import Output, colored
 
     # What the command prints must stay its own: this goes to standard error.
-    output = Output(quiet=arguments.quiet)
+    color = colored(arguments.color, os.environ)
+    output = Output(arguments.quiet, int(arguments.verbose), color, not arguments.no_progress)
     output.note(f"syncing first: {reason}")
-    sync(open_project(folder, os.environ, offline=arguments.offline), output)
+    sync(open_project(str(folder), os.environ, offline=arguments.offline), output)

@@ -7,7 +7,7 @@ import click
 
 from lumienv.cli.lock import show_lock
 from lumienv.cli.main import Common, common_options
-from lumienv.project import open_project, working_directory
+from lumienv.project import open_project
 from lumienv.project.sync import sync
 
 
@@ -33,7 +33,7 @@ def command(
     """Make the environment match the lock, which is brought up to date first."""
     output = common.output
     began = time.monotonic()
-    opened = open_project(working_directory(os.environ, common.project), os.environ, offline=common.offline)
+    opened = open_project(common.project, os.environ, offline=common.offline)
     without = (*no_group, *(("dev",) if no_dev and "dev" in opened.manifest.groups else ()))
     outcome = sync(opened, output, mode=mode, groups=group, no_groups=without, locked=locked, frozen=frozen)
     generation = outcome.generation

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lumienv.errors import ImageError
 from lumienv.image.catalog import find_image
-from lumienv.image.hostpython import host_identity
+from lumienv.image.hostpython import host_fingerprint
 from lumienv.image.sif import read_sif
 from lumienv.image.snapshot import Base
 from lumienv.manifest import ImageTable
@@ -21,7 +21,8 @@ def find_base(table: ImageTable, project: Path, site: Site, preferred: str | Non
     stays the chosen one. Raises ImageError.
     """
     if table.kind == "host":
-        return host_base(table.value)
+        interpreter = os.path.expanduser(table.value)  # noqa: PTH111 - a bare name must stay bare
+        return host_base(os.path.join(project, interpreter) if "/" in interpreter else interpreter)  # noqa: PTH118
     if table.kind == "path":
         path = Path(os.path.normpath(project / Path(table.value).expanduser()))
     elif table.kind == "name":
@@ -44,15 +45,15 @@ def sif_base(path: Path) -> Base:
             hint="lock and sync on a machine of the image's kind",
         )
     name = Path(os.path.realpath(path)).name
-    return Base("sif", str(path), name, sif.identity, sif.size, sif.architecture)
+    return Base("sif", str(path), name, sif.identity, sif.size, sif.architecture, sif.identity)
 
 
 def host_base(interpreter: str) -> Base:
-    """An interpreter of this machine, by path or by name on PATH.
+    """An interpreter of this machine, by path or by name on PATH; its identity is known with its snapshot.
 
     Raises ImageError when there is no such program, or when it is no Python.
     """
-    found = shutil.which(os.path.expanduser(interpreter))  # noqa: PTH111 - a bare name must stay bare
+    found = shutil.which(interpreter)
     if found is None:
         raise ImageError(
             f"there is no Python called {interpreter} on this machine",
@@ -63,4 +64,4 @@ def host_base(interpreter: str) -> Base:
     executable = asked.stdout.strip()
     if asked.returncode != 0 or not Path(executable).is_file():
         raise ImageError(f"{found} is not a Python that works", *asked.stderr.splitlines()[-2:])
-    return Base("host", executable, f"host {executable}", host_identity(executable))
+    return Base("host", executable, f"host {executable}", "", fingerprint=host_fingerprint(executable))

@@ -31,6 +31,8 @@ def list_images(folders: Sequence[Path]) -> list[FoundImage]:
         for path in _sif_files(folder):
             image = FoundImage(path, parse(path.name))
             real = os.path.realpath(path)
+            if not os.path.exists(real):  # noqa: PTH110 - a link to an image that was removed
+                continue
             if real not in found or (image.name.hash and not found[real].name.hash):
                 found[real] = image
     return sorted(
@@ -67,7 +69,8 @@ def find_image(
     images = list_images(folders)
     fitting = [image for image in images if image.name.matches(name, **selectors)]
     for image in fitting:
-        if image.name.file == preferred:
+        # A lock names the file itself; what is found may be a link to it under a floating name.
+        if preferred in (image.name.file, os.path.basename(os.path.realpath(image.path))):  # noqa: PTH119
             return image
     if fitting:
         return fitting[0]

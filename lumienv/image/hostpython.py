@@ -1,4 +1,9 @@
-"""Which interpreter of this machine is it, and are its packages still the same?"""
+"""An interpreter of this machine as a base: has it changed, and is it the same?
+
+Two questions with different costs. The fingerprint takes some `stat` calls and changes whenever something
+may have changed. The identity rests on what the interpreter provides, and so on a snapshot: it tells whether
+something really did, and is the same on another machine with the same interpreter.
+"""
 
 import hashlib
 import os
@@ -7,11 +12,10 @@ from pathlib import Path
 from lumienv.errors import ImageError
 
 
-def host_identity(executable: str) -> str:
-    """`host:` and a digest over the interpreter and the folders in which its packages lie.
+def host_fingerprint(executable: str) -> str:
+    """`host:` and a digest over modification times: of the interpreter and of its packages' folders.
 
-    Installing or removing a package changes a folder's modification time, and so the identity. Raises
-    ImageError when the interpreter is gone.
+    Raises ImageError when the interpreter is gone.
     """
     real = Path(os.path.realpath(executable))
     try:
@@ -24,3 +28,9 @@ def host_identity(executable: str) -> str:
             for folder in sorted(prefix.glob(pattern)):
                 digest.update(f"\0{folder}\0{folder.stat().st_mtime_ns}".encode())
     return f"host:{digest.hexdigest()}"
+
+
+def host_identity(executable: str, version: str, prefix: str, frozen: str) -> str:
+    """`host:` and a digest over real path, full version, prefix and the frozen list's digest."""
+    facts = "\0".join((os.path.realpath(executable), version, prefix, frozen))
+    return "host:" + hashlib.sha256(facts.encode()).hexdigest()

@@ -16,7 +16,7 @@ _AMD = re.compile(
     r"""lumi-(?P<what>[a-z0-9]+(?:-[a-z]+)*?)
         -rocm-(?P<rocm>\d+(?:\.\d+)+)
         (?:-python-(?P<python>\d+\.\d+))?
-        (?:-(?P<rest>.+?))?
+        (?:-(?!dockerhash)(?P<rest>.+?))?
         (?:-dockerhash-(?P<hash>[0-9a-f]{12}))?$""",
     re.VERBOSE,
 )
@@ -51,7 +51,9 @@ class ImageName:
 
         A wanted version matches by its leading numbers: `6.2` matches 6.2.4, not 6.20.
         """
-        names = {self.file, self.file.removesuffix(".sif"), self.what, f"lumi-{self.what}"}
+        names = {self.file, self.file.removesuffix(".sif")}
+        if self.what:
+            names |= {self.what, f"lumi-{self.what}"}
         if self.variant:
             names |= {f"{self.what}-{self.variant}", f"lumi-{self.what}-{self.variant}"}
         return name in names and all(
@@ -78,8 +80,8 @@ def parse(file: str) -> ImageName:
             hash=laif["stamp"] or "",
         )
     if amd := _AMD.match(stem):
-        # `pytorch-v2.7.1`, `pytorch-20240918-vllm-4075b35`, `tensorflow-2.16.1-horovod-0.28.1`
-        rest = (amd["rest"] or "").removeprefix(f"{amd['what']}-").removeprefix("v")
+        # `pytorch-v2.7.1`, `jax-community-0.5.0`, `pytorch-20240918-vllm-4075b35`: from the first number on.
+        rest = re.sub(r"^[a-z]\w*(?:-[a-z]+)*-(?=v?\d)", "", amd["rest"] or "").removeprefix("v")
         return ImageName(
             file,
             what=amd["what"],

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from lumienv.errors import ImageError
-from lumienv.files import private_directory, write_atomically
+from lumienv.files import private_directory
+from lumienv.image.hostpython import host_identity
 from lumienv.image.probe import MARK
 from lumienv.image.snapshot import (
     Activation,
@@ -25,6 +26,7 @@ from lumienv.image.snapshot import (
 from lumienv.image.tags import wheel_tags
 from lumienv.runtime import Runtime, Surroundings, closed_capture
 from lumienv.runtime.process import Completed
+from lumienv.sealed import read_sealed, write_sealed
 
 # Finds the image's Python and hands over to the probe. The shell waits instead of becoming Python, so that
 # the probe can read the variables as they were before activation from /proc/<parent>/environ.
@@ -74,18 +76,28 @@ def take_snapshot(base: Base, activate: str, runtime: Runtime, cache: Path | Non
     Raises ImageError when the base has no usable Python.
     """
     text = probe_source()
-    key = hashlib.sha256("\0".join([base.identity, activate, text, _ENTER]).encode()).hexdigest()
-    entry = cache / "snapshots" / f"{key}.json" if cache else None
-    if entry is not None:
-        with suppress(OSError, ImageError):
-            # The path may have changed since: the image is the same, wherever it lies now.
-            return replace(snapshot_from_json(entry.read_text(), str(entry)), image=base)
+    key = hashlib.sha256("\0".join([base.fingerprint, activate, text, _ENTER]).encode()).hexdigest()
+    entry = private_directory(cache / "snapshots") / key if cache else None
+    known = read_sealed(entry) if entry is not None else None
+    if known is not None:
+        with suppress(ImageError):
+            return _of_base(snapshot_from_json(known.decode(), str(entry)), base)
     snapshot = snapshot_from_probe(base, run_probe(base, activate, runtime, text))
     if entry is not None:
-        with suppress(OSError):  # a cache that cannot be written costs time, nothing else
-            private_directory(entry.parent)
-            write_atomically(entry, snapshot.to_json().encode(), mode=0o600)
-    return snapshot
+        write_sealed(entry.parent, entry, snapshot.to_json().encode())
+    return _of_base(snapshot, base)
+
+
+def _of_base(snapshot: Snapshot, base: Base) -> Snapshot:
+    """The snapshot with the base as it was found now: it may lie elsewhere than when it was probed.
+
+    The identity of a host base is known only here, as it covers the frozen list.
+    """
+    if base.kind == "host":
+        python = snapshot.python
+        identity = host_identity(base.path, python.version, python.prefix, snapshot.frozen_digest())
+        base = replace(base, identity=identity)
+    return replace(snapshot, image=base)
 
 
 def probe_source() -> str:
@@ -96,7 +108,8 @@ def probe_source() -> str:
 def run_probe(base: Base, activate: str, runtime: Runtime, text: str) -> dict[str, Any]:
     """Run the probe in `base` and return its facts. Raises ImageError."""
     in_image = ["/bin/sh", "-c", _ENTER, "sh", activate]
-    command = [base.path, "-"] if base.kind == "host" else in_image
+    # -I: nothing of the user's surroundings; in an image PYTHONPATH is a part of it.
+    command = [base.path, "-I", "-"] if base.kind == "host" else in_image
     done = closed_capture(
         runtime, base.path, command, Surroundings(env=_PROBE_ENV), inherited=os.environ, stdin=text
     )
@@ -172,8 +185,17 @@ def _activation(facts: Mapping[str, Any]) -> Activation:
             value = value.removesuffix(f":{_RUNTIME_LIBS}")
         if name != "PATH" and name not in _PROBE_ENV:
             changed[name] = value
-    old = before.get("PATH", "").split(":")
-    prepended = [entry for entry in after.get("PATH", "").split(":") if entry not in old]
     return Activation(
-        kind=facts["kind"], command=facts["command"], set=changed, prepend_path=tuple(prepended)
+        kind=facts["kind"],
+        command=facts["command"],
+        set=changed,
+        prepend_path=_prepended(before.get("PATH", ""), after.get("PATH", "")),
     )
+
+
+def _prepended(before: str, after: str) -> tuple[str, ...]:
+    """What activation put in front of PATH; where it rearranged the rest, the entries that are new."""
+    if after == before or after.endswith(f":{before}"):
+        return tuple(after.removesuffix(before).rstrip(":").split(":")) if after != before else ()
+    old = before.split(":")
+    return tuple(entry for entry in after.split(":") if entry and entry not in old)

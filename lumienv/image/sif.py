@@ -46,7 +46,7 @@ def read_sif(path: Path) -> SifFile:
     try:
         with path.open("rb") as file:
             return _read(file, path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         gone = "is a link to a file that is gone" if path.is_symlink() else "does not exist"
         raise ImageError(
             f"the image {path} {gone}",
@@ -72,6 +72,10 @@ def _read(file: BinaryIO, path: Path) -> SifFile:
             f"singularity build image.sif {path}",
         )
     slots, offset, length = fields[8], fields[9], fields[10]
+    if min(slots, offset, length) < 0:
+        raise ImageError(f"the header of the image {path} is damaged", hint="copy it again")
+    if offset + length > size:
+        raise _truncated(path, size, offset + length)
     file.seek(offset)
     table = file.read(min(length, slots * _DESCRIPTOR.size))
     digest = hashlib.sha256(head + table + size.to_bytes(8, "little"))
@@ -80,11 +84,10 @@ def _read(file: BinaryIO, path: Path) -> SifFile:
         kind, used, start, stored, extra = entry[0], entry[1], entry[5], entry[6], entry[13]
         if not used:
             continue
+        if start < 0 or stored < 0:
+            raise ImageError(f"the descriptors of the image {path} are damaged", hint="copy it again")
         if start + stored > size:
-            raise ImageError(
-                f"the image {path} is truncated: it has {size} of at least {start + stored} bytes",
-                hint="copy it again",
-            )
+            raise _truncated(path, size, start + stored)
         file.seek(start)
         digest.update(file.read(min(_EDGE, stored)))
         file.seek(start + max(0, stored - _EDGE))
@@ -92,3 +95,9 @@ def _read(file: BinaryIO, path: Path) -> SifFile:
         if kind == _PARTITION and int.from_bytes(extra[4:8], "little") == _PRIMARY_SYSTEM:
             architecture = _ARCHITECTURES.get(extra[8:10], "")
     return SifFile(f"sif:{digest.hexdigest()}", size, architecture)
+
+
+def _truncated(path: Path, size: int, least: int) -> ImageError:
+    return ImageError(
+        f"the image {path} is truncated: it has {size} of at least {least} bytes", hint="copy it again"
+    )

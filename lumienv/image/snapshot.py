@@ -25,6 +25,8 @@ class Base:
     size: int = 0
     """bytes"""
     architecture: str = ""
+    fingerprint: str = ""
+    """changes whenever the base may have changed, and costs no process: of a SIF, its identity"""
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from packaging.utils import canonicalize_name
 
 from lumienv.errors import ContainerError, PackageIndexError
 from lumienv.files import private_directory
-from lumienv.index.cache import read_sealed, write_sealed
 from lumienv.index.credentials import Credentials, split_credentials
+from lumienv.sealed import read_sealed, write_sealed
 
 SYSTEM_FILE = Path("/etc/pip.conf")
 

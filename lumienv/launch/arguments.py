@@ -41,6 +41,9 @@ OPTIONS = (
     ),
     Option(("--bind",), "bind", "Make a host path visible in the container.", "SRC[:DST[:ro]]", True),
     Option(("-q", "--quiet"), "quiet", "Say less."),
+    Option(("-v", "--verbose"), "verbose", "Say more."),
+    Option(("--color",), "color", "Use colour.", "auto|always|never", choices=("auto", "always", "never")),
+    Option(("--no-progress",), "no_progress", "Show no progress bars."),
     Option(("--offline",), "offline", "Use no network."),
 )
 
@@ -58,13 +61,19 @@ class RunArguments:
     env: tuple[str, ...] = ()
     bind: tuple[str, ...] = ()
     quiet: bool = False
+    verbose: bool = False
+    color: str = "auto"
+    no_progress: bool = False
     offline: bool = False
 
 
 def parse(words: Sequence[str], environ: Mapping[str, str]) -> RunArguments | None:
     """Read the words after `run`; None for anything unusual (help, a mistake), which click then explains."""
     by_name = {name: option for option in OPTIONS for name in option.names}
-    values: dict[str, str | bool | list[str]] = _from_environment(environ)
+    values = _from_environment(environ)
+    chosen = ((option, values.get(option.field)) for option in OPTIONS if option.choices)
+    if any(value is not None and value not in option.choices for option, value in chosen):
+        return None
     waiting = list(words)
     while waiting:
         word = waiting[0]

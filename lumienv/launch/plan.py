@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lumienv.errors import ImageError, ManifestError
+from lumienv.errors import ImageError, ManifestError, UsageError
 from lumienv.launch.slurm import reaching
 from lumienv.manifest import HostValue, Manifest
 from lumienv.overlay.generation import Generation
@@ -121,6 +121,8 @@ def launch_plan(
         entry=manifest.run.entry,
     )
     prefix = f"{runtime.flavour.upper()}ENV_" if isinstance(runtime, Singularity) else ""
+    if isinstance(runtime, Host):
+        secrets.pop("PATH", None)  # what the overlay is in front of, not the host's alone
     return LaunchPlan(
         (*reaching(launcher, sorted(started.env)), *started.argv),
         started.env,
@@ -159,11 +161,11 @@ def _variables(
             )
     for entry in typed:
         name, given, text = entry.partition("=")
-        if not name.replace("_", "a").isalnum() or name[0].isdigit():
-            raise ManifestError(f"--env {entry}: write NAME=value, or NAME to take it from the host")
+        if not (name.isascii() and name.isidentifier()) or "\0" in text:
+            raise UsageError(f"--env {entry}: write NAME=value, or NAME to take it from the host")
         if not given:
             if name not in environ:
-                raise ManifestError(f"--env {name}: it is not set on the host", hint=f"export {name}=… first")
+                raise UsageError(f"--env {name}: it is not set on the host", hint=f"export {name}=… first")
             text = environ[name]
             hosts[name] = name
         else:
@@ -186,14 +188,11 @@ def _site_binds(site: Site, generation: Generation) -> list[Bind]:
 
 def _bind(text: str, manifest: Manifest) -> Bind:
     """`source[:target[:ro|rw]]`, as singularity's --bind reads it."""
-    source, *rest = text.split(":")
+    written, *rest = text.split(":")
+    source = os.path.join(manifest.directory, os.path.expanduser(written))  # noqa: PTH111, PTH118
     target = rest[0] if rest and rest[0] else source
     options = rest[1].split(",") if len(rest) > 1 else []
-    source = os.path.expanduser(source)  # noqa: PTH111
-    if not source.startswith("/"):
-        source = str(manifest.directory / source)
-        target = source if not rest else target
-    if len(rest) > 2 or set(options) - {"ro", "rw"} or not target.startswith("/"):
+    if not written or len(rest) > 2 or set(options) - {"ro", "rw"} or not target.startswith("/"):
         raise ManifestError(f"the bind {text} cannot be read", hint="write source[:target[:ro]]")
     if not os.path.exists(source):  # noqa: PTH110
         raise ManifestError(

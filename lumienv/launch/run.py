@@ -10,7 +10,7 @@ from lumienv.launch.arguments import RunArguments
 from lumienv.launch.plan import LaunchPlan, launch_plan
 from lumienv.launch.slurm import launcher_words
 from lumienv.lockdigest import LOCK_NAME, bytes_digest
-from lumienv.manifest import Manifest, find_manifest
+from lumienv.manifest import Manifest, find_manifest, start_folder
 from lumienv.manifest.reader import read_manifest
 from lumienv.overlay.generation import Generation, read_generation
 from lumienv.site import load_site
@@ -26,8 +26,7 @@ def plan_run(
     Inside a job nothing is synced: compute nodes may have no network, and every task would do it. Raises
     LumienvError's children.
     """
-    folder = Path(arguments.project or environ.get("PWD") or os.getcwd())  # noqa: PTH109
-    manifest = read_manifest(find_manifest(folder.absolute()))
+    manifest = read_manifest(find_manifest(start_folder(arguments.project, environ)))
     current = manifest.store_path / "current"
     if not arguments.no_sync:
         reason = why_stale(manifest, current)
@@ -83,18 +82,28 @@ def why_stale(manifest: Manifest, current: Path) -> str | None:
 def _check_identity(generation: Generation) -> None:
     """Raises ImageError when the base is gone, or is another one than the environment was made for."""
     if generation.base_kind == "host":
-        from lumienv.image.hostpython import host_identity
+        from lumienv.image.hostpython import host_fingerprint
 
-        identity = host_identity(generation.base_path)
+        same = host_fingerprint(generation.base_path) == generation.fingerprint or _same_packages(generation)
     else:
         from lumienv.image.sif import read_sif
 
-        identity = read_sif(Path(generation.base_path)).identity
-    if identity != generation.identity:
+        same = read_sif(Path(generation.base_path)).identity == generation.identity
+    if not same:
         raise ImageError(
             f"the image {generation.base_name} has changed since the environment was made for it",
             hint="make the environment anew, on a login node: lumienv sync",
         )
+
+
+def _same_packages(generation: Generation) -> bool:
+    """Whether a host base that was touched provides what it did: costs a look into it."""
+    from lumienv.image.base import host_base
+    from lumienv.image.probing import take_snapshot
+    from lumienv.runtime.host import Host
+
+    snapshot = take_snapshot(host_base(generation.base_path), "auto", Host(), None)
+    return snapshot.image.identity == generation.identity
 
 
 def task_words(tasks: Mapping[str, str], command: Sequence[str]) -> list[str]:

@@ -28,19 +28,21 @@ def launcher_words(
     """
     allocated = "SLURM_JOB_ID" in environ
     in_step = environ.get("SLURM_STEP_ID", _INTERACTIVE_STEP) != _INTERACTIVE_STEP
+    if choice not in LAUNCHERS:
+        raise UsageError(f"there is no launcher {choice}", hint=f"known: {', '.join(LAUNCHERS)}")
     if choice == "direct" or (choice == "auto" and (not allocated or in_step)):
         return []
     try:
         extra = shlex.split(typed)
     except ValueError as error:
         raise UsageError(f"--srun {typed}: {error}") from None
-    words = ["srun"]
+    # Whatever SLURM_EXPORT_ENV says: the plan travels in the environment. One that is asked for wins.
+    words = ["srun"] if "export" in options else ["srun", "--export=ALL"]
     for name, value in options.items():
         if value is False or (allocated and name in _SETTLED):
             continue
         words.append(f"--{name}" if value is True else f"--{name}={value}")
-    # Whatever SLURM_EXPORT_ENV says: the plan travels in the environment. A typed --export wins.
-    return [*words, "--export=ALL", *extra]
+    return [*words, *extra]
 
 
 def reaching(words: Sequence[str], names: Sequence[str]) -> list[str]:

@@ -152,6 +152,21 @@ class Manifest:
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
+def start_folder(given: str | None, environ: Mapping[str, str]) -> Path:
+    """Where to look for the manifest: the folder given, else the one the user stands in.
+
+    `PWD` keeps the path by which they came there (on LUMI workspaces are links), but it is believed only
+    where it is that folder: a program may have changed the folder and not the variable. Raises ManifestError.
+    """
+    if given is not None:
+        if not Path(given).is_dir():
+            raise ManifestError(f"{given} is not a directory", hint="-C takes the folder of a lumienv.toml")
+        return Path(given).absolute()
+    named = environ.get("PWD", "")
+    here = Path.cwd()
+    return Path(named) if named.startswith("/") and Path(named).is_dir() and here.samefile(named) else here
+
+
 def find_manifest(start: Path) -> Path:
     """`lumienv.toml` in `start` or the nearest folder above it. Raises ManifestError."""
     for folder in (start, *start.parents):

@@ -4,6 +4,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -138,13 +139,15 @@ class _Reader:
             value=self.text(table, f"image.{kind}", ""),
             selectors=narrowing,
             activate=self.text(table, "image.activate", "auto"),
-            assume={name: self.text(assume, f"image.assume.{name}", "") for name in assume},
+            assume={name: self.named_text(assume, "image.assume", name) for name in assume},
             line=self.line(f"image.{kind}"),
         )
 
     def resolve(self, table: dict[str, Any]) -> ResolveTable:
         self.known(table, "resolve")
         newest = table.get("exclude-newer")
+        if newest is not None and not isinstance(newest, (str, date)):  # a datetime is a date
+            self.fail("resolve.exclude-newer", 'must be a date, such as "2026-11-01"')
         return ResolveTable(
             replace=self.texts(table, "resolve.replace"),
             omit=self.texts(table, "resolve.omit"),
@@ -177,7 +180,7 @@ class _Reader:
                 entries.append(Dependency(item, key, self.line(key, item)))
             elif isinstance(item, dict) and set(item) == {"include-group"}:
                 other = item["include-group"]
-                if other not in table:
+                if not isinstance(other, str) or other not in table:
                     self.fail(key, f"includes the group {other!s}, which does not exist")
                 entries += self._group(table, other, (*above, name))
             else:
@@ -256,13 +259,13 @@ class _Reader:
             if isinstance(value, bool):
                 options[name] = value
             elif isinstance(value, (str, int)):
-                options[name] = str(value)
+                options[name] = self.text({name: str(value)}, key, "")
             else:
                 self.fail(key, "must be text, a number, or true for an option without a value")
         return options
 
     def tasks(self, table: dict[str, Any]) -> dict[str, str]:
-        return {name: self.text(table, f"tasks.{name}", "") for name in table}
+        return {name: self.named_text(table, "tasks", name) for name in table}
 
     # -- values ------------------------------------------------------------------------------------------
 
@@ -284,8 +287,16 @@ class _Reader:
             self.fail(prefix + key, "must be a table")
         return value
 
-    def text(self, table: Mapping[str, Any], key: str, default: str) -> str:
-        return str(self._value(table, key, default, lambda value: isinstance(value, str), "must be text"))
+    def text(self, table: Mapping[str, Any], key: str, default: str, name: str | None = None) -> str:
+        is_text: Callable[[Any], bool] = lambda value: isinstance(value, str)  # noqa: E731
+        text = str(self._value(table, key, default, is_text, "must be text", name))
+        if "\0" in text:
+            self.fail(key, "contains a NUL character, which no command could be given")
+        return text
+
+    def named_text(self, table: Mapping[str, Any], prefix: str, name: str) -> str:
+        """The text under a name that the user has chosen, dots and all."""
+        return self.text(table, f"{prefix}.{name}", "", name)
 
     def flag(self, table: Mapping[str, Any], key: str) -> bool:
         is_flag: Callable[[Any], bool] = lambda value: isinstance(value, bool)  # noqa: E731
@@ -314,9 +325,15 @@ class _Reader:
         return tuple(Dependency(text, key, self.line(key, text)) for text in self.texts(table, key))
 
     def _value(
-        self, table: Mapping[str, Any], key: str, default: Any, fits: Callable[[Any], bool], problem: str
+        self,
+        table: Mapping[str, Any],
+        key: str,
+        default: Any,
+        fits: Callable[[Any], bool],
+        problem: str,
+        name: str | None = None,
     ) -> Any:
-        value = table.get(key.rpartition(".")[2], default)
+        value = table.get(name or key.rpartition(".")[2], default)
         if not fits(value):
             self.fail(key, f"{problem}, not {value!r}" if isinstance(value, (int, float)) else problem)
         return value

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from lumienv.errors import StoreError
+from lumienv.files import owner_name
+from lumienv.overlay.trust import is_known
 
 FILE_NAME = "generation.json"
 SCHEMA = 1
@@ -53,6 +55,10 @@ class Generation:
     mount: str = MOUNT
     groups: tuple[str, ...] = ()
     entrance: Entrance = Entrance()
+    fingerprint: str = ""
+    """what the base may be recognised by without looking into it"""
+    seal: str = ""
+    """random, given at publication; this user's notes tell whether they made it"""
 
     @property
     def tree(self) -> Path:
@@ -84,11 +90,11 @@ def read_generation(path: Path) -> Generation:
     remedy = "run `lumienv sync` to make it anew"
     try:
         _check_owner(file)
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data = dict(json.loads(file.read_text(encoding="utf-8")))
         if data.pop("schema") != SCHEMA:
             raise StoreError(f"{path} was made by another version of lumienv", hint=remedy)
         entrance = data.pop("entrance")
-        return Generation(
+        generation = Generation(
             path=path,
             groups=tuple(data.pop("groups")),
             entrance=Entrance(entrance["set"], tuple(entrance["prepend_path"]), entrance["live"]),
@@ -96,8 +102,13 @@ def read_generation(path: Path) -> Generation:
         )
     except FileNotFoundError:
         raise StoreError("there is no environment here yet", hint="make one: lumienv sync") from None
-    except (ValueError, KeyError, TypeError):
+    except PermissionError:
+        raise StoreError(f"you may not read the environment in {path}", hint=remedy) from None
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise StoreError(f"the environment in {path} is damaged", hint=remedy) from None
+    if not is_known(generation.seal, os.environ):
+        raise StoreError(f"the environment in {path} was not made by you", hint=remedy)
+    return generation
 
 
 def _check_owner(file: Path) -> None:
@@ -106,7 +117,7 @@ def _check_owner(file: Path) -> None:
         status = path.stat()
         if status.st_uid not in (os.geteuid(), 0):
             raise StoreError(
-                f"{file.parent} was made by another user (uid {status.st_uid}), so lumienv does not run it",
+                f"{file.parent} was made by {owner_name(status.st_uid)}, so lumienv does not run it",
                 hint="run `lumienv sync` to make your own",
             )
         if status.st_mode & 0o022:

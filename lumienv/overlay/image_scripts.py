@@ -11,14 +11,19 @@ from pathlib import Path
 
 from lumienv.image.snapshot import ImageScript
 
-# What `uv venv` puts there, and what must stay the overlay's.
-_RESERVED = ("python", "activate", "deactivate", "pydoc.bat")
+# What must stay the overlay's own.
+_RESERVED = re.compile(r"(?:python[\d.]*t?|activate(?:\..*|_this\.py)?|deactivate\.bat|pydoc\.bat)")
+
+# A file beside the script must not pass for a module: Python puts the script's own folder first.
 
 _ENTRY = """\
 {shebang}
 # The image's {name}, run with the overlay's Python so that it sees the overlay. Written by lumienv.
+import os
 import sys
-{path_fix}
+
+here = os.path.dirname(os.path.realpath(__file__))
+sys.path[:] = [entry for entry in sys.path if os.path.realpath(entry) != here]
 if __name__ == "__main__":
     from {module} import {attribute}
 
@@ -28,9 +33,12 @@ if __name__ == "__main__":
 _FILE = """\
 {shebang}
 # The image's {file}, run with the overlay's Python so that it sees the overlay. Written by lumienv.
+import os
 import runpy
 import sys
-{path_fix}
+
+here = os.path.dirname(os.path.realpath(__file__))
+sys.path[:] = [entry for entry in sys.path if os.path.realpath(entry) != here]
 if __name__ == "__main__":
     sys.argv[0] = {file!r}
     runpy.run_path({file!r}, run_name="__main__")
@@ -39,8 +47,11 @@ if __name__ == "__main__":
 _PIP = """\
 {shebang}
 # The image's pip, with the overlay in view. Reading is fine; changing is lumienv's. Written by lumienv.
+import os
 import sys
-{path_fix}
+
+here = os.path.dirname(os.path.realpath(__file__))
+sys.path[:] = [entry for entry in sys.path if os.path.realpath(entry) != here]
 READING = {{"check", "debug", "freeze", "hash", "help", "index", "inspect", "list", "search", "show"}}
 CHANGING = {{"cache", "config", "download", "install", "lock", "uninstall", "wheel"}}
 
@@ -56,9 +67,6 @@ if __name__ == "__main__":
     sys.exit({function}())
 """
 
-# Python puts the script's own folder first on sys.path; a file there must not pass for a module.
-_PATH_FIX = "sys.path[:] = [entry for entry in sys.path if entry != {bin!r}]\n"
-
 
 def write_image_scripts(tree: Path, scripts: Iterable[ImageScript], python: str) -> list[str]:
     """Write a launcher for each script that the tree does not have itself; returns their names.
@@ -70,7 +78,7 @@ def write_image_scripts(tree: Path, scripts: Iterable[ImageScript], python: str)
     written = []
     for script in scripts:
         target = folder / script.name
-        if script.name.startswith(_RESERVED) or "/" in script.name or target.exists():
+        if _RESERVED.fullmatch(script.name) or "/" in script.name or target.exists():
             continue
         target.write_text(_text(script, python), encoding="utf-8")
         target.chmod(0o755)
@@ -80,20 +88,18 @@ def write_image_scripts(tree: Path, scripts: Iterable[ImageScript], python: str)
 
 def _text(script: ImageScript, python: str) -> str:
     if python:
-        shebang, path_fix = f"#!{python}", _PATH_FIX.format(bin=str(Path(python).parent))
+        shebang = f"#!{python}"
     else:
         # /bin/sh runs the second line; for Python lines 2 and 3 are one string.
         shebang = '#!/bin/sh\n\'\'\'exec\' "$(dirname -- "$(realpath -- "$0")")/python" "$0" "$@"\n\' \'\'\''
-        path_fix = ""
     is_pip = re.fullmatch(r"pip[\d.]*", script.name) is not None
     if not script.entry and not is_pip:
-        return _FILE.format(shebang=shebang, path_fix=path_fix, file=script.file)
+        return _FILE.format(shebang=shebang, file=script.file)
     # ensurepip makes `pip3.12` without an entry point; it is pip all the same.
     module, _, function = (script.entry or "pip._internal.cli.main:main").partition(":")
     template = _PIP if is_pip else _ENTRY
     return template.format(
         shebang=shebang,
-        path_fix=path_fix,
         name=script.name,
         module=module.strip(),
         attribute=function.strip().split(".")[0],

@@ -9,13 +9,16 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from lumienv.errors import StoreError
 from lumienv.files import disk_errors, one_writer, remove_tree
 from lumienv.overlay.generation import FILE_NAME, Generation, read_generation
+from lumienv.overlay.trust import note_down
 
 _STAGING = ".staging-"
+_ASIDE = ".current-"
 
 
 class Store:
@@ -48,7 +51,7 @@ class Store:
             if not ignore.exists():
                 ignore.write_text("*\n")
         with one_writer(self.root / "lock", "write to the store", waiting):
-            for leftover in self.generations.glob(f"{_STAGING}*"):
+            for leftover in (*self.generations.glob(f"{_STAGING}*"), *self.root.glob(f"{_ASIDE}*")):
                 remove_tree(leftover)
             yield
 
@@ -66,8 +69,10 @@ class Store:
     def publish(self, staged: Path, generation: Generation) -> Generation:
         """Make what was staged a generation, and the current one. Raises StoreError."""
         final = self.generations / _name(generation.mode, generation.digest)
+        sealed = replace(generation, seal=secrets.token_hex(16))
+        note_down(sealed.seal, os.environ)
         with disk_errors("publish the environment", final):
-            (staged / FILE_NAME).write_text(generation.to_json(), encoding="utf-8")
+            (staged / FILE_NAME).write_text(sealed.to_json(), encoding="utf-8")
             drop_write_bits(staged)
             remove_tree(final)  # an untrusted or half-removed one of the same name
             staged.rename(final)
@@ -81,7 +86,7 @@ class Store:
             target = Path("generations") / generation.path.name
             if self.current.is_symlink() and self.current.readlink() == target:
                 return
-            aside = self.root / f".current-{secrets.token_hex(6)}"
+            aside = self.root / f"{_ASIDE}{secrets.token_hex(6)}"
             aside.symlink_to(target)
             aside.replace(self.current)
 

@@ -3,14 +3,12 @@
 Each step takes a `Project` and a `Report`, calls the rooms in order, and returns a value that `cli` renders.
 """
 
-import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from lumienv.errors import ManifestError
 from lumienv.image.base import find_base
 from lumienv.image.probing import take_snapshot
 from lumienv.image.snapshot import Base, Snapshot
@@ -18,7 +16,7 @@ from lumienv.index.client import IndexClient
 from lumienv.index.config import IndexSource, default_index, index_source
 from lumienv.lockdigest import LOCK_NAME
 from lumienv.lockfile import Lock
-from lumienv.manifest import Manifest, find_manifest
+from lumienv.manifest import Manifest, find_manifest, start_folder
 from lumienv.manifest.reader import read_manifest
 from lumienv.overlay.store import Store
 from lumienv.runtime import Runtime
@@ -73,9 +71,9 @@ class Project:
         return Host() if self.manifest.image.kind == "host" else find(self.environ)
 
 
-def open_project(start: Path, environ: Mapping[str, str], *, offline: bool = False) -> Project:
-    """The project in `start` or above. Raises ManifestError."""
-    manifest = read_manifest(find_manifest(start))
+def open_project(folder: str | None, environ: Mapping[str, str], *, offline: bool = False) -> Project:
+    """The project in `folder`, by default the current one, or above it. Raises ManifestError."""
+    manifest = read_manifest(find_manifest(start_folder(folder, environ)))
     return Project(manifest, load_site(environ), environ, offline)
 
 
@@ -124,11 +122,3 @@ def index_sources(manifest: Manifest, cache: Path, environ: Mapping[str, str]) -
         for table in manifest.indexes
     ]
     return [*named, default_index(cache, environ)]
-
-
-def working_directory(environ: Mapping[str, str], given: str | None) -> Path:
-    """Where to look for the manifest: `--project`, else the current folder. Raises ManifestError."""
-    path = Path(given) if given else Path(environ.get("PWD") or os.getcwd())  # noqa: PTH109
-    if not path.is_dir():
-        raise ManifestError(f"{path} is not a directory")
-    return path.absolute()

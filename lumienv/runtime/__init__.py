@@ -101,11 +101,13 @@ def closed_capture(
     from lumienv.runtime.process import capture
 
     closed = runtime.closed(base, command, surroundings, inherited=inherited, scratch=scratch)
-    done = capture(closed.argv, env=closed.environment(inherited), stdin=stdin)
+    # From the root: a Python that reads its program from standard input imports from the current folder.
+    away = Path("/")
+    done = capture(closed.argv, env=closed.environment(inherited), stdin=stdin, cwd=away)
     if done.returncode == _REFUSED and "network" in done.stderr.lower():
         # An administrator may have forbidden network namespaces. What runs is told to be offline anyway.
         closed = runtime.closed(
             base, command, surroundings, inherited=inherited, scratch=scratch, network=True
         )
-        done = capture(closed.argv, env=closed.environment(inherited), stdin=stdin)
+        done = capture(closed.argv, env=closed.environment(inherited), stdin=stdin, cwd=away)
     return done

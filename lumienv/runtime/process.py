@@ -49,9 +49,10 @@ def capture(
             check=False,
         )
     except FileNotFoundError as error:
-        raise ContainerError(f"cannot start {argv[0]}: there is no such program") from error
-    except PermissionError as error:
-        raise ContainerError(f"cannot start {argv[0]}: permission denied") from error
+        missing = argv[0] if cwd is None or cwd.is_dir() else str(cwd)
+        raise ContainerError(f"cannot start {argv[0]}: there is no {missing}") from error
+    except OSError as error:
+        raise ContainerError(f"cannot start {argv[0]}: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
         raise ContainerError(
             f"{argv[0]} did not end within {timeout:.0f} seconds", hint="try again, or on another node"

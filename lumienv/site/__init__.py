@@ -43,8 +43,20 @@ def load_site(environ: Mapping[str, str]) -> Site:
     Raises ManifestError for a site file that is missing or broken.
     """
     path, data = _site_file(environ)
+    try:
+        return _site(path, data, environ)
+    except (AttributeError, KeyError, TypeError, IndexError, ValueError) as error:
+        raise ManifestError(
+            f"the site file {path} does not have the form of one ({type(error).__name__}: {error})",
+            hint=f"compare it with {_SHIPPED / 'lumi.toml'}",
+        ) from None
+
+
+def _site(path: Path, data: Mapping[str, Any], environ: Mapping[str, str]) -> Site:
     images = environ.get("LUMIENV_IMAGE_PATH")
     folders = images.split(":") if images else data.get("images", {}).get("folders", [])
+    if not isinstance(folders, list):
+        raise TypeError("images.folders is a list")
     cache = environ.get("LUMIENV_CACHE_DIR") or _cache(data, environ)
     return Site(
         name=str(data.get("name", path.stem)),
@@ -79,6 +91,8 @@ def _read(path: Path) -> dict[str, Any]:
             f"there is no site file {path}",
             hint=f"LUMIENV_SITE takes the path of one, or the name of one that comes with lumienv: {shipped}",
         ) from None
+    except IsADirectoryError:
+        raise ManifestError(f"{path} is a directory; LUMIENV_SITE takes a file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ManifestError(f"the site file {path} is not valid TOML: {error}") from None
 
@@ -89,6 +103,8 @@ def _cache(data: Mapping[str, Any], environ: Mapping[str, str]) -> str:
     The project is the one whose folder the user stands in or has asked Slurm for.
     """
     pattern = data.get("cache", {}).get("folder")
+    if pattern is not None and not isinstance(pattern, str):
+        raise TypeError("cache.folder is text")
     user = environ.get("USER") or environ.get("LOGNAME") or str(os.getuid())
     if pattern:
         for project in _projects(environ):
