@@ -48,4 +48,6 @@ LATER = {"uri", "snapshot"}
     ("table", "key"), [(table, key) for table, keys in KEYS.items() for key in keys if key not in LATER]
 )
 def test_the_example_shows_every_key_that_is_read(table, key):
-    assert re.search(rf"(^|\[|# |\{{ ){re.escape(key)}( =|\]|\.)", EXAMPLE.read_text(), re.MULTILINE), table
+    assert re.search(rf"(^|[\[.]|# |\{{ ){re.escape(key)}( =|\]|\.)", EXAMPLE.read_text(), re.MULTILINE), (
+        table
+    )

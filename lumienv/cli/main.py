@@ -12,7 +12,7 @@ import click
 
 from lumienv import __version__
 from lumienv.errors import LumienvError
-from lumienv.ui import Output, show_error
+from lumienv.ui import Output, colored, show_error
 
 # Command → its module and what it is for. Modules are imported when their command is used.
 _COMMANDS = {
@@ -85,20 +85,13 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the common options; they arrive as its first argument, a `Common`."""
 
     @functools.wraps(function)
-    def collected(
-        project: str | None,
-        offline: bool,
-        quiet: bool,
-        verbose: int,
-        color: str,
-        no_progress: bool,
-        **own: Any,
-    ) -> Any:
-        wanted = {"always": True, "never": False}.get(color)
-        if wanted is None and os.environ.get("NO_COLOR"):  # no-color.org
-            wanted = False
-        output = Output(quiet, verbose, wanted, progress=not no_progress)
-        return function(Common(project, offline, output), **own)
+    def collected(project: str | None, offline: bool, **given: Any) -> Any:
+        color = colored(given.pop("color"), os.environ)
+        # Errors are shown further up, where the options are no longer known.
+        click.get_current_context().meta[_COLOR] = color
+        progress = not given.pop("no_progress")
+        output = Output(given.pop("quiet"), given.pop("verbose"), color, progress)
+        return function(Common(project, offline, output), **given)
 
     options = [
         click.option("-C", "--project", metavar="DIR", help="Use the lumienv.toml in DIR or above it."),

@@ -3,16 +3,18 @@
 import click
 
 from lumienv.cli.run import run
-from lumienv.launch.arguments import OPTIONS, Option, arguments
+from lumienv.launch.arguments import OPTIONS, Option, arguments, variable
 
 
 def _click_option(option: Option) -> click.Option:
     if not option.metavar:
-        return click.Option([*option.names, option.field], is_flag=True, help=option.help, default=None)
+        names = [*option.names, option.field]
+        return click.Option(names, is_flag=True, help=option.help, default=None, envvar=variable(option))
     return click.Option(
         [*option.names, option.field],
         metavar=option.metavar,
         help=option.help,
+        envvar=variable(option),
         multiple=option.repeated,
         type=click.Choice(option.choices) if option.choices else str,
     )

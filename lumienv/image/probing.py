@@ -77,7 +77,10 @@ def take_snapshot(base: Base, activate: str, runtime: Runtime, cache: Path | Non
     """
     text = probe_source()
     key = hashlib.sha256("\0".join([base.fingerprint, activate, text, _ENTER]).encode()).hexdigest()
-    entry = private_directory(cache / "snapshots") / key if cache else None
+    entry = None
+    if cache is not None:
+        with suppress(OSError):  # a cache that cannot be used costs time, nothing else
+            entry = private_directory(cache / "snapshots") / key
     known = read_sealed(entry) if entry is not None else None
     if known is not None:
         with suppress(ImageError):

@@ -19,6 +19,7 @@ def wheel_tags(version: str, abi: Mapping[str, Any]) -> tuple[str, ...]:
     """All tags, the most preferred first, for CPython `version` with the probe's `abi` facts."""
     major, minor = (int(part) for part in version.split(".")[:2])
     suffix = ("t" if abi["free_threaded"] else "") + ("d" if abi["debug"] else "")
+    suffix += "m" if (major, minor) < (3, 8) else ""  # pymalloc, PEP 3149; gone with CPython 3.8
     abis = [f"cp{major}{minor}{suffix}"]
     machine = "i686" if abi["bits"] == 32 and abi["machine"] == "x86_64" else abi["machine"]
     platforms = _platforms(abi["libc"], machine)

@@ -36,13 +36,13 @@ def launcher_words(
         extra = shlex.split(typed)
     except ValueError as error:
         raise UsageError(f"--srun {typed}: {error}") from None
-    # Whatever SLURM_EXPORT_ENV says: the plan travels in the environment. One that is asked for wins.
-    words = ["srun"] if "export" in options else ["srun", "--export=ALL"]
+    words = ["srun"]
     for name, value in options.items():
         if value is False or (allocated and name in _SETTLED):
             continue
         words.append(f"--{name}" if value is True else f"--{name}={value}")
-    return [*words, *extra]
+    # Whatever SLURM_EXPORT_ENV says: the plan travels in the environment. Another that is asked for wins.
+    return [*words, *([] if "export" in options else ["--export=ALL"]), *extra]
 
 
 def reaching(words: Sequence[str], names: Sequence[str]) -> list[str]:

@@ -63,6 +63,8 @@ class _Reader:
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
         self.lines = text.splitlines()
+        self.table_number = 0
+        """which of several tables of one name is being read: [[index]]"""
 
     def fail(self, key: str, problem: str, *, value: str | None = None, hint: str | None = None) -> NoReturn:
         line = self.line(key, value)
@@ -75,10 +77,10 @@ class _Reader:
         table, start = "", 0
         if tables:
             table = ".".join(tables)
-            for number, line in enumerate(self.lines):
-                if re.match(rf"\s*\[\[?\s*{re.escape(table)}\s*\]", line):
-                    start = number + 1
-                    break
+            header = re.compile(rf"\s*\[\[?\s*{re.escape(table)}\s*\]")
+            starts = [number + 1 for number, line in enumerate(self.lines) if header.match(line)]
+            if starts:
+                start = starts[min(self.table_number, len(starts) - 1)]
             else:
                 start, last = 0, tables[-1]
         pattern = re.compile(rf"""\s*(?:\[\[?\s*)?["']?{re.escape(last)}["']?\s*(?:=|\]|\.)""")
@@ -192,7 +194,8 @@ class _Reader:
         if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             self.fail("index", "is a list of tables: write [[index]], with two brackets")
         found = []
-        for table in tables:
+        for number, table in enumerate(tables):
+            self.table_number = number
             self.known(table, "index")
             if "url" not in table:
                 self.fail("index", "has no url")
@@ -212,6 +215,7 @@ class _Reader:
             )
             if found[-1].explicit and found[-1].name is None:
                 self.fail("index", "is explicit, but has no name that [sources] could give")
+        self.table_number = 0
         return tuple(found)
 
     def sources(self, data: dict[str, Any]) -> dict[str, str]:
@@ -236,7 +240,7 @@ class _Reader:
                 self.fail("run.env", f"has a name that no shell could read: {name}")
             if isinstance(value, dict):
                 if value != {"from": "host"}:
-                    self.fail("run.env", f'gives {name} a table; the only one known is {{ from = "host" }}')
+                    self.fail(key, 'is a table; the only one known is { from = "host" }')
                 env[name] = HostValue(name)
             elif isinstance(value, bool) or not isinstance(value, (str, int, float)):
                 self.fail(key, "must be text or a number")

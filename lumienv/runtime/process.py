@@ -49,8 +49,7 @@ def capture(
             check=False,
         )
     except FileNotFoundError as error:
-        missing = argv[0] if cwd is None or cwd.is_dir() else str(cwd)
-        raise ContainerError(f"cannot start {argv[0]}: there is no {missing}") from error
+        raise ContainerError(f"cannot start {argv[0]}: there is no such program") from error
     except OSError as error:
         raise ContainerError(f"cannot start {argv[0]}: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:

@@ -1,0 +1,176 @@
+"""The snapshot and its file format."""
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from lumienv.errors import ImageError
+from lumienv.image.snapshot import Activation, ImagePackage, ImageScript, Snapshot, snapshot_from_json
+
+# The example of the specification (design: Formats, Snapshot).
+WRITTEN: dict[str, Any] = {
+    "schema": 1,
+    "image": {"kind": "sif", "name": "lumi.sif", "identity": "sif:00", "size": 13421772800},
+    "python": {
+        "executable": "/opt/miniconda3/envs/pytorch/bin/python",
+        "prefix": "/opt/miniconda3/envs/pytorch",
+        "base_prefix": "/opt/miniconda3/envs/pytorch",
+        "version": "3.12.9",
+        "implementation": "cpython",
+        "site_packages": ["/opt/miniconda3/envs/pytorch/lib/python3.12/site-packages"],
+    },
+    "markers": {"python_full_version": "3.12.9", "sys_platform": "linux"},
+    "tags": ["cp312-cp312-manylinux_2_35_x86_64", "py3-none-any"],
+    "packages": [
+        {
+            "name": "torch",
+            "version": "2.7.1+rocm6.2.4",
+            "requires": ["numpy"],
+            "extras": ["opt"],
+            "modules": ["torch", "torchgen"],
+            "location": "/opt/site",
+            "installer": "conda",
+        }
+    ],
+    "scripts": [
+        {"name": "torchrun", "entry": "torch.distributed.run:main"},
+        {"name": "tool", "file": "/opt/bin/tool"},
+    ],
+    "compilers": {"cc": "gcc-12", "cxx": "g++-12"},
+    "activation": {
+        "kind": "with-conda",
+        "command": "source /opt/miniconda3/bin/activate pytorch",
+        "set": {"CONDA_PREFIX": "/opt/miniconda3/envs/pytorch"},
+        "prepend_path": ["/opt/miniconda3/envs/pytorch/bin"],
+    },
+}
+LEAST: dict[str, Any] = {
+    "schema": 1,
+    "image": {"name": "lumi.sif"},
+    "python": {"version": "3.12.9"},
+    "markers": {"sys_platform": "linux"},
+    "tags": ["py3-none-any"],
+    "packages": [{"name": "torch", "version": "2.7.1"}],
+}
+
+
+def read(data: object) -> Snapshot:
+    return snapshot_from_json(json.dumps(data), "saved.json")
+
+
+def test_every_field_of_the_format_is_read() -> None:
+    snapshot = read(WRITTEN)
+    assert (snapshot.image.name, snapshot.image.identity) == ("lumi.sif", "sif:00")
+    assert snapshot.image.size == 13421772800
+    assert snapshot.python.executable == "/opt/miniconda3/envs/pytorch/bin/python"
+    assert snapshot.python.site_packages == ("/opt/miniconda3/envs/pytorch/lib/python3.12/site-packages",)
+    assert snapshot.markers == WRITTEN["markers"]
+    assert snapshot.tags == ("cp312-cp312-manylinux_2_35_x86_64", "py3-none-any")
+    assert snapshot.packages == (
+        ImagePackage(
+            "torch",
+            "2.7.1+rocm6.2.4",
+            ("numpy",),
+            ("opt",),
+            ("torch", "torchgen"),
+            "/opt/site",
+            "conda",
+        ),
+    )
+    assert snapshot.scripts == (
+        ImageScript("torchrun", entry="torch.distributed.run:main"),
+        ImageScript("tool", file="/opt/bin/tool"),
+    )
+    assert snapshot.compilers == {"cc": "gcc-12", "cxx": "g++-12"}
+    assert snapshot.activation == Activation(
+        "with-conda",
+        "source /opt/miniconda3/bin/activate pytorch",
+        {"CONDA_PREFIX": "/opt/miniconda3/envs/pytorch"},
+        ("/opt/miniconda3/envs/pytorch/bin",),
+    )
+
+
+@pytest.mark.parametrize("data", [WRITTEN, LEAST], ids=["whole", "least"])
+def test_what_is_written_is_read_again(data: dict[str, Any]) -> None:
+    snapshot = read(data)
+    assert snapshot_from_json(snapshot.to_json(), "again") == snapshot
+    assert json.loads(snapshot.to_json())["schema"] == 1
+
+
+def test_a_hand_made_snapshot_needs_only_the_least() -> None:
+    snapshot = read(LEAST)
+    assert (snapshot.image.identity, snapshot.python.version) == ("", "3.12.9")
+    assert [(package.name, package.version) for package in snapshot.packages] == [("torch", "2.7.1")]
+
+
+def test_fields_of_a_later_lumienv_are_passed_over() -> None:
+    later = json.loads(json.dumps(WRITTEN))
+    later["packages"][0]["colour"] = "red"
+    later["python"]["jit"] = True
+    later["weather"] = "fine"
+    assert read(later) == read(WRITTEN)
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        (None, "schema"),
+        (None, "image"),
+        ("image", "name"),
+        (None, "python"),
+        (None, "markers"),
+        (None, "tags"),
+        (None, "packages"),
+    ],
+)
+def test_a_snapshot_without_what_it_needs_says_what_is_missing(table: str | None, key: str) -> None:
+    data = json.loads(json.dumps(LEAST))
+    del (data[table] if table else data)[key]
+    with pytest.raises(ImageError, match=f"saved.json is not a snapshot of an image: '{key}' is missing"):
+        read(data)
+
+
+@pytest.mark.parametrize("key", ["name", "version"])
+def test_a_package_without_name_or_version_is_refused(key: str) -> None:
+    data = json.loads(json.dumps(LEAST))
+    del data["packages"][0][key]
+    with pytest.raises(ImageError, match=r"saved\.json is not a snapshot"):
+        read(data)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"text"', "5", '{"schema": 1, "image": []}'])
+def test_what_is_no_snapshot_is_refused_with_its_name(text: str) -> None:
+    with pytest.raises(ImageError, match=r"saved\.json is not a snapshot of an image"):
+        snapshot_from_json(text, "saved.json")
+
+
+def test_a_snapshot_of_another_format_says_which() -> None:
+    with pytest.raises(ImageError, match=r"has format 2, this lumienv reads 1"):
+        read(LEAST | {"schema": 2})
+
+
+def test_the_frozen_digest_is_that_of_the_sorted_list() -> None:
+    packages = [{"name": "torch", "version": "2.7.1+rocm6.2.4"}, {"name": "numpy", "version": "1.26.4"}]
+    expected = hashlib.sha256(b"numpy==1.26.4\ntorch==2.7.1+rocm6.2.4").hexdigest()
+    for order in (packages, packages[::-1]):
+        assert read(LEAST | {"packages": order}).frozen_digest() == f"sha256:{expected}"
+
+
+def test_the_frozen_digest_knows_a_package_by_its_normal_name() -> None:
+    spelt = [[{"name": name, "version": "6"}] for name in ("PyYAML", "pyyaml", "PYyaml")]
+    assert len({read(LEAST | {"packages": packages}).frozen_digest() for packages in spelt}) == 1
+
+
+@pytest.mark.parametrize(
+    "packages",
+    [
+        [],
+        [{"name": "torch", "version": "2.7.2"}],
+        [{"name": "torchvision", "version": "2.7.1"}],
+        [{"name": "torch", "version": "2.7.1"}, {"name": "numpy", "version": "2"}],
+    ],
+)
+def test_any_change_of_the_packages_changes_the_frozen_digest(packages: list[dict[str, str]]) -> None:
+    assert read(LEAST | {"packages": packages}).frozen_digest() != read(LEAST).frozen_digest()

@@ -1,0 +1,61 @@
+"""The one seam through which programs are started and waited for."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from lumienv.errors import ContainerError
+from lumienv.runtime.process import capture
+
+
+def python(program: str) -> list[str]:
+    return [sys.executable, "-c", program]
+
+
+def test_what_a_program_prints_and_its_status_come_back() -> None:
+    argv = python("import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)")
+    done = capture(argv)
+    assert (done.argv, done.returncode, done.stdout, done.stderr) == (tuple(argv), 3, "out\n", "err\n")
+
+
+def test_text_is_fed_to_standard_input() -> None:
+    assert capture(python("import sys; print(sys.stdin.read()[::-1])"), stdin="täxt").stdout == "txät\n"
+
+
+def test_without_text_standard_input_is_empty() -> None:
+    assert capture(python("import sys; print(repr(sys.stdin.read()))")).stdout == "''\n"
+
+
+def test_the_environment_is_the_whole_one() -> None:
+    program = "import os; print(sorted(name for name in os.environ if name != 'LC_CTYPE'))"
+    assert capture(python(program), env={"ONLY": "this"}).stdout == "['ONLY']\n"
+
+
+def test_output_that_is_no_text_is_no_error() -> None:
+    assert capture(python(r"import sys; sys.stdout.buffer.write(b'a\xffb')")).stdout == "a�b"
+
+
+def test_a_program_runs_where_it_is_told(tmp_path: Path) -> None:
+    assert capture(python("import os; print(os.getcwd())"), cwd=tmp_path).stdout.strip() == str(tmp_path)
+
+
+def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing")
+    with pytest.raises(ContainerError, match=f"cannot start {missing}: there is no such program"):
+        capture([missing])
+
+
+@pytest.mark.parametrize("content", ["", "#!/no/such/interpreter\n", "\x7fELF and no more"])
+def test_a_file_that_cannot_be_run_is_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "program"
+    path.write_text(content)
+    if content:
+        path.chmod(0o755)
+    with pytest.raises(ContainerError, match=f"cannot start {path}"):
+        capture([str(path)])
+
+
+def test_a_program_that_does_not_end_is_ended() -> None:
+    with pytest.raises(ContainerError, match="did not end within"):
+        capture(python("import signal; signal.pause()"), timeout=0.01)

@@ -1,0 +1,115 @@
+"""The shape of the package: who imports whom, who prints, who starts processes (design: Rooms)."""
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+_SPEC = find_spec("lumienv")
+assert _SPEC is not None
+assert _SPEC.origin is not None
+PACKAGE = Path(_SPEC.origin).parent
+
+# From the bottom to the top. A room imports only from rooms that stand before it.
+ORDER = (
+    "errors",
+    "lockdigest",
+    "files",
+    "sealed",
+    "runtime",
+    "site",
+    "manifest",
+    "image",
+    "index",
+    "resolve",
+    "lockfile",
+    "overlay",
+    "launch",
+    "project",
+    "ui",
+    "cli",
+    "__main__",
+)
+# Run in the image, under its Python: they answer by printing, and are never imported for their functions.
+IN_THE_IMAGE = {"lumienv.image.probe", "lumienv.overlay.inspection"}
+
+MODULES = {
+    ".".join(("lumienv", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in PACKAGE.rglob("*.py")
+}
+
+
+def room_of(module: str) -> str:
+    """`lumienv.image.sif` → `image`; the package itself, which holds the version alone, has none."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def imports_of(module: str, *, late: bool = True) -> Iterator[str]:
+    """The modules of the package that `module` imports: anywhere, or only while it is imported itself."""
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    for node in ast.walk(tree) if late else tree.body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "lumienv")
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            if node.module and node.module.split(".")[0] == "lumienv":
+                for alias in node.names:
+                    name = f"{node.module}.{alias.name}"
+                    yield name if name in MODULES else node.module
+
+
+def names_used(module: str) -> Iterator[tuple[int, str]]:
+    """(line, dotted name) of every name that the module's code mentions."""
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.Name, ast.Attribute)):
+            yield node.lineno, ast.unparse(node)
+        elif isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def test_every_room_has_its_place_in_the_order() -> None:
+    assert {room_of(module) for module in MODULES} - {""} == set(ORDER)
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_a_room_imports_only_from_rooms_below_it(module: str) -> None:
+    room = room_of(module)
+    if not room:
+        assert list(imports_of(module)) == []
+        return
+    allowed = {"", room, *ORDER[: ORDER.index(room)]}
+    assert [name for name in imports_of(module) if room_of(name) not in allowed] == []
+
+
+def test_the_modules_themselves_import_in_no_circle() -> None:
+    graph = {module: set(imports_of(module, late=False)) - {module} for module in MODULES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" → ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - IN_THE_IMAGE))
+def test_no_room_but_cli_and_ui_prints(module: str) -> None:
+    if room_of(module) in ("cli", "ui"):
+        return
+    printing = {"print", "sys.stdout", "sys.stderr", "click.echo", "os.write"}
+    assert [found for found in names_used(module) if found[1] in printing] == []
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - IN_THE_IMAGE))
+def test_no_room_but_runtime_and_launch_starts_processes(module: str) -> None:
+    if room_of(module) in ("runtime", "launch"):
+        return
+    starting = ("subprocess", "os.exec", "os.spawn", "os.fork", "os.system", "os.popen", "os.posix_spawn")
+    assert [found for found in names_used(module) if found[1].startswith(starting)] == []
+
+
+@pytest.mark.parametrize("module", sorted(IN_THE_IMAGE))
+def test_what_runs_in_the_image_uses_the_standard_library_alone(module: str) -> None:
+    assert list(imports_of(module)) == []
