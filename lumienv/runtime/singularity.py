@@ -67,8 +67,9 @@ class Singularity:
         entry: str = "exec",
     ) -> Command:
         env = self._container_env(surroundings)
+        # Quiet: each of a hundred tasks would tell the same things about the node; errors are still shown.
         return Command(
-            (self.program, entry, *self._binds(surroundings.binds), base, *command),
+            (self.program, "--quiet", entry, *self._binds(surroundings.binds), base, *command),
             env,
             unset=tuple(name for name in self._rivals(env) if name in inherited and name not in env),
         )

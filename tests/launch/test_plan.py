@@ -111,7 +111,7 @@ def test_the_tree_is_bound_read_only_and_its_bin_comes_first(stage: Stage) -> No
     tree = str(stage.generation.tree)
     assert "generations" in tree
     assert plan.argv[0] == str(stage.program)
-    assert plan.argv[1] == "exec"
+    assert plan.argv[2] == "exec"
     assert f"{tree}:/opt/lumienv:ro" in plan.argv
     assert plan.argv[-3:] == ("/images/base.sif", "python", "train.py")
     assert plan.env["SINGULARITYENV_PREPEND_PATH"] == "/opt/lumienv/bin"
@@ -156,7 +156,7 @@ def test_the_launcher_stands_in_front(stage: Stage) -> None:
 
 
 def test_an_image_may_be_entered_through_its_runscript(stage: Stage) -> None:
-    assert stage.plan("python", run={"entry": "run"}).argv[1] == "run"
+    assert stage.plan("python", run={"entry": "run"}).argv[2] == "run"
 
 
 def test_without_a_container_the_command_runs_in_the_tree(host: Stage) -> None:

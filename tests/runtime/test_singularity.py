@@ -37,14 +37,14 @@ def test_a_task_is_nothing_but_the_runtime_the_image_and_the_command(flavour: st
     around = Surroundings({}, (), (Bind("/store/tree", "/opt/lumienv"),))
     command = runtime(flavour).launch("/i.sif", ["python", "a b"], around, inherited={})
     assert command.argv == (
-        *(f"/usr/bin/{flavour}", "exec", "--bind", "/store/tree:/opt/lumienv:ro"),
+        *(f"/usr/bin/{flavour}", "--quiet", "exec", "--bind", "/store/tree:/opt/lumienv:ro"),
         *("/i.sif", "python", "a b"),
     )
 
 
 def test_run_passes_through_the_images_runscript() -> None:
     command = runtime().launch("/i.sif", ["python"], Surroundings(), inherited={}, entry="run")
-    assert command.argv[1] == "run"
+    assert command.argv[2] == "run"
 
 
 @FLAVOURS
@@ -148,7 +148,7 @@ def test_any_other_failure_is_not_tried_again_with_a_network(tmp_path: Path) -> 
 
 def bind_words(*binds: Bind) -> tuple[str, ...]:
     argv = runtime().launch("/i.sif", ["python"], Surroundings(binds=binds), inherited={}).argv
-    return argv[2 : argv.index("/i.sif")]
+    return argv[3 : argv.index("/i.sif")]
 
 
 @pytest.mark.parametrize(
