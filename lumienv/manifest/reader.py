@@ -156,7 +156,7 @@ class _Reader:
             constraints=self.dependencies(table, "resolve.constraints"),
             overrides=self.dependencies(table, "resolve.overrides"),
             # TOML has dates of its own: `2026-11-01` without quotes means the same.
-            exclude_newer=None if newest is None else str(newest).replace(" ", "T"),
+            exclude_newer=newest if newest is None or isinstance(newest, str) else newest.isoformat(),
             prerelease=self.choice(
                 table, "resolve.prerelease", ("disallow", "if-necessary", "allow"), "if-necessary"
             ),

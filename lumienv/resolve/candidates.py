@@ -1,12 +1,13 @@
 """What could be chosen for a name: the image's one package, or the releases that an index offers.
 
-A release that is left out says why in words a user can read: failures are explained with them.
+A release that is left out says why, as data: failures are explained with it.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from enum import Enum
+from functools import cache, cached_property
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -26,7 +27,7 @@ class Candidate:
     file: File | None = None
     package: ImagePackage | None = None
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The identifier that it is a candidate for."""
         return key_of(self.name, self.extras)
@@ -62,6 +63,23 @@ class Platform:
         return min(found, default=None)
 
 
+class Kind(Enum):
+    """Why a release cannot be used here."""
+
+    SOURCES_ONLY = "offers only its sources"
+    OTHER_PLATFORM = "has no wheel for this platform"
+    OTHER_PYTHON = "needs another Python"
+    TOO_NEW = "is newer than exclude-newer"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a release cannot be used here, and the particulars: its tags, its Requires-Python, its date."""
+
+    kind: Kind
+    detail: str = ""
+
+
 @dataclass
 class Releases:
     """The releases on one project's page, each judged once, when it is asked for."""
@@ -69,77 +87,105 @@ class Releases:
     page: Page
     platform: Platform
     exclude_newer: str | None = None
-    _files: dict[Version, list[int]] = field(default_factory=dict, init=False)
-    _sdists: set[Version] = field(default_factory=set, init=False)
-    _judged: dict[Version, File | str] = field(default_factory=dict, init=False)
     versions: list[Version] = field(default_factory=list, init=False)
     """newest first, source-only ones included"""
+    _wheels: dict[Version, list[int]] = field(default_factory=dict, init=False)
+    _judged: dict[Version, File | Refusal] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        project = re.sub("[-_.]+", "-", self.page.name)
+        # A page may have thousands of files: nothing is done a file that can be done a release.
+        wheels: dict[tuple[str, str], list[int]] = {}
+        sources: set[tuple[str, str]] = set()
+        length = len(self.page.name)
         for index, filename in enumerate(self.page.files.names):
             if filename.endswith(".whl"):
-                parts = filename.split("-")
-                version = as_version(parts[1]) if len(parts) in (5, 6) else None
-                if version is not None:
-                    self._files.setdefault(version, []).append(index)
-            elif (version := _sdist_version(filename, project)) is not None:
-                self._sdists.add(version)
-        self.versions = sorted(self._files.keys() | self._sdists, reverse=True)
+                name, _, rest = filename.partition("-")
+                wheels.setdefault((name, rest.partition("-")[0]), []).append(index)
+            else:
+                stem = filename.removesuffix(".tar.gz").removesuffix(".zip")
+                sources.add((stem[:length], stem[length + 1 :]))
+        for (name, text), indexes in wheels.items():
+            version = as_version(text)
+            if version is not None and _normalised(name) == self.page.name:
+                self._wheels.setdefault(version, []).extend(indexes)
+        known = set(self._wheels)
+        for name, text in sources:
+            version = as_version(text)
+            if version is not None and _normalised(name) == self.page.name:
+                known.add(version)
+        self.versions = sorted(known, reverse=True)
 
-    def best(self, version: Version) -> File | str:
+    def best(self, version: Version) -> File | Refusal:
         """The wheel to use for `version`, or why there is none."""
-        if version not in self._judged:
-            self._judged[version] = self._judge(version)
-        return self._judged[version]
+        found = self._judged.get(version)
+        if found is None:
+            found = self._judged[version] = self._judge(version)
+        return found
 
-    def _judge(self, version: Version) -> File | str:
-        indexes = self._files.get(version)
+    def _judge(self, version: Version) -> File | Refusal:
+        indexes = self._wheels.get(version)
         if not indexes:
-            return "offers only its sources, which this version of lumienv does not build"
+            return Refusal(Kind.SOURCES_ONLY)
         names = self.page.files.names
+        indexes = [i for i in indexes if _is_wheel_name(names[i])]
         ranked = [(rank, i) for i in indexes if (rank := self.platform.rank(names[i])) is not None]
         if not ranked:
-            return f"has no wheel for this image's Python (it has {_tags(names[i] for i in indexes)})"
-        reason = ""
-        for _, index in sorted(ranked):
+            return Refusal(Kind.OTHER_PLATFORM, _tags([names[i] for i in indexes]))
+        refusals: list[Refusal] = []
+        yanked: list[File] = []
+        for _, _, index in sorted((rank, -_build(names[i]), i) for rank, i in ranked):
             file = self.page.files[index]
-            reason = self._refusal(file)
-            if not reason:
+            refusal = self._refusal(file)
+            if refusal is not None:
+                refusals.append(refusal)
+            elif file.yanked is not None:
+                yanked.append(file)
+            else:
                 return file
-        return reason
+        return yanked[0] if yanked else refusals[0]
 
-    def _refusal(self, file: File) -> str:
+    def _refusal(self, file: File) -> Refusal | None:
         if file.requires_python and not python_fits(file.requires_python, self.platform.python):
-            return f"needs Python {file.requires_python}"
-        if self.exclude_newer is not None and (file.upload_time or "9999") >= self.exclude_newer:
-            when = f"was uploaded on {file.upload_time[:10]}" if file.upload_time else "has no upload date"
-            return f"{when} (exclude-newer is {self.exclude_newer})"
-        return ""
+            return Refusal(Kind.OTHER_PYTHON, file.requires_python)
+        if self.exclude_newer is not None and (file.upload_time or "9999")[:19] >= self.exclude_newer:
+            return Refusal(Kind.TOO_NEW, (file.upload_time or "")[:10])
+        return None
 
-    def yanked(self, version: Version) -> bool:
-        """Whether the release's wheel was withdrawn by its authors (PEP 592)."""
+    def usable(self, version: Version) -> bool:
+        """Whether the release runs here and was not withdrawn by its authors (PEP 592)."""
         file = self.best(version)
-        return isinstance(file, File) and file.yanked is not None
+        return isinstance(file, File) and file.yanked is None
 
 
-def _tags(filenames: Iterator[str]) -> str:
-    """Which wheels there are, shortly: `cp310, cp311 for manylinux, macosx`."""
+def _build(filename: str) -> int:
+    """A wheel's build number: of two builds of one release the higher counts (wheel specification)."""
+    parts = filename.split("-")
+    found = re.match(r"\d+", parts[2]) if len(parts) == 6 else None
+    return int(found[0]) if found else -1
+
+
+def _tags(filenames: Sequence[str]) -> str:
+    """Which wheels there are, shortly: `cp310, cp311 on macosx_11_0_arm64, win_amd64`."""
     pythons: set[str] = set()
     platforms: set[str] = set()
     for filename in filenames:
         python, _, platform = filename[:-4].rsplit("-", 3)[1:]
         pythons.update(python.split("."))
-        platforms.update(re.split(r"[\d_]", part, maxsplit=1)[0] for part in platform.split("."))
-    return f"{', '.join(sorted(pythons))} for {', '.join(sorted(platforms))}"
+        platforms.add(platform.split(".")[0])
+    if len(platforms) > 3:
+        platforms = {re.split(r"_?\d", platform, maxsplit=1)[0] for platform in platforms}
+    return f"{', '.join(sorted(pythons))} on {', '.join(sorted(platforms))}"
 
 
-def _sdist_version(filename: str, project: str) -> Version | None:
-    stem = filename.removesuffix(".tar.gz").removesuffix(".zip")
-    head, tail = stem[: len(project)], stem[len(project) :]
-    if re.sub("[-_.]+", "-", head).lower() != project or not tail.startswith("-"):
-        return None
-    return as_version(tail[1:])
+def _is_wheel_name(filename: str) -> bool:
+    """Five parts, or six with a build number, which starts with a digit (wheel specification)."""
+    parts = filename.split("-")
+    return len(parts) == 5 or (len(parts) == 6 and parts[2][:1].isdigit())
+
+
+@cache
+def _normalised(name: str) -> str:
+    return re.sub("[-_.]+", "-", name).lower()
 
 
 @cache

@@ -1,112 +1,197 @@
 """An independent check of a resolution, before anything is written.
 
-It shares no code with the resolver's provider: every requirement is read anew and held against what the
-image and the pins provide. A problem found here is a bug of lumienv, not of the user.
+It shares no code with the resolver: the user's lines and every package's requirements are read anew, followed
+from the user's lines on, and held against what the image and the pins provide. A problem found here is a bug
+of lumienv, not of the user.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.tags import parse_tag
-from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
 from lumienv.errors import ResolutionError
-from lumienv.image.snapshot import Snapshot
+from lumienv.image.snapshot import ImagePackage, Snapshot
 from lumienv.manifest import Dependency, Manifest
-from lumienv.resolve import Resolution
-from lumienv.resolve.provider import Policy
+from lumienv.resolve import Pin, Resolution
 
 
-def check_resolution(
-    resolution: Resolution, manifest: Manifest, snapshot: Snapshot, policy: Policy
-) -> list[str]:
+def check_resolution(resolution: Resolution, manifest: Manifest, snapshot: Snapshot) -> list[str]:
     """Hold every requirement against image and pins; returns warnings about replaced image packages.
 
     Raises ResolutionError, with every requirement that is not met, as an error of lumienv's own.
     """
-    checker = _Checker(resolution, snapshot, policy)
-    problems = list(checker.image_untouched())
-    problems += checker.files_fit(snapshot)
-    entries = [*manifest.dependencies, *(entry for group in manifest.groups.values() for entry in group)]
-    problems += checker.user_lines(entries)
-    for pin in resolution.pins:
-        origin = f"{pin.name} {pin.version}"
-        problems += checker.lines(origin, pin.requires, pin.extras)
+    checker = _Checker(resolution, manifest, snapshot)
+    problems = [*checker.pins_fit(snapshot), *checker.requirements_met(), *checker.rules_kept()]
     if problems:
         raise ResolutionError(
             "lumienv found a set of packages that does not hold: this is an error in lumienv",
-            *problems,
+            *dict.fromkeys(problems),
             hint="nothing was changed; please report this with your lumienv.toml",
         )
-    return [
-        problem
-        for package in snapshot.packages
-        if canonicalize_name(package.name) not in policy.replace
-        for problem in checker.lines(
-            f"the image's {package.name} {package.version}",
-            package.requires,
-            frozenset(),
-            only=policy.replace & checker.pinned,
-        )
-    ]
+    return broken_by(snapshot, checker.replaced, checker.versions)
+
+
+def broken_by(snapshot: Snapshot, replaced: Iterable[str], versions: Mapping[str, str]) -> list[str]:
+    """The image packages whose requirements on the `replaced` ones no longer hold with these `versions`."""
+    names = frozenset(replaced)
+    found = []
+    for package in snapshot.packages:
+        if canonicalize_name(package.name) in names:
+            continue
+        for line in package.requires:
+            if not any(name[:1].lower() == line[:1].lower() for name in names):
+                continue  # spares parsing thousands of lines
+            try:
+                requirement = Requirement(line)
+            except InvalidRequirement:
+                continue  # the image's own affair
+            name = canonicalize_name(requirement.name)
+            if name not in names or name not in versions or not _holds(requirement, snapshot.markers, {""}):
+                continue
+            if not _accepts(requirement.specifier, versions[name]):
+                where = f" ({package.location})" if package.location else ""
+                found.append(
+                    f"the image's {package.name} {package.version}{where} needs "
+                    f"{name}{requirement.specifier}, and will find {name} {versions[name]}"
+                )
+    return found
 
 
 class _Checker:
-    def __init__(self, resolution: Resolution, snapshot: Snapshot, policy: Policy) -> None:
+    def __init__(self, resolution: Resolution, manifest: Manifest, snapshot: Snapshot) -> None:
+        self.manifest = manifest
+        self.markers = dict(snapshot.markers)
+        self.omit = frozenset(canonicalize_name(name) for name in manifest.resolve.omit)
+        self.replace = frozenset(canonicalize_name(name) for name in manifest.resolve.replace)
+        self.pins: dict[str, Pin] = {pin.name: pin for pin in resolution.pins}
         self.resolution = resolution
-        self.policy = policy
-        self.environment = dict(snapshot.markers)
-        self.pinned = frozenset(pin.name for pin in resolution.pins)
-        self.versions: dict[str, str] = {}
+        self.answers: dict[tuple[str, frozenset[str]], bool] = {}
+        self.image: dict[str, ImagePackage] = {}
         for package in snapshot.packages:
-            name = canonicalize_name(package.name)
-            self.versions[name] = policy.assume.get(name, package.version)
-        self.of_image = frozenset(self.versions) - policy.replace
-        self.versions.update({pin.name: str(pin.version) for pin in resolution.pins})
+            self.image.setdefault(canonicalize_name(package.name), package)
+        self.replaced = self.replace & self.pins.keys() & self.image.keys()
+        assume = {canonicalize_name(name): text for name, text in manifest.image.assume.items()}
+        self.versions: dict[str, str] = {
+            name: assume.get(canonicalize_name(name), package.version)
+            for name, package in self.image.items()
+            if name not in self.replace
+        }
+        self.versions.update({name: str(pin.version) for name, pin in self.pins.items()})
+        self.constraints = self.ranges(manifest.resolve.constraints)
+        self.overrides = self.ranges(manifest.resolve.overrides)
 
-    def image_untouched(self) -> Iterable[str]:
-        for name in sorted(self.pinned & self.of_image):
-            yield f"{name} is of the image, and would be shadowed"
-        for name in sorted(self.pinned & self.policy.omit):
-            yield f"{name} is to be omitted, and would be installed"
+    def ranges(self, entries: Sequence[Dependency]) -> dict[str, SpecifierSet]:
+        found: dict[str, SpecifierSet] = {}
+        for entry in entries:
+            requirement = Requirement(entry.text)
+            if _holds(requirement, self.markers, {""}):
+                name = canonicalize_name(requirement.name)
+                found[name] = found.get(name, SpecifierSet()) & requirement.specifier
+        return found
 
-    def files_fit(self, snapshot: Snapshot) -> Iterable[str]:
+    def pins_fit(self, snapshot: Snapshot) -> Iterator[str]:
+        """Whether each pin may be installed on this image at all."""
         supported = frozenset(tag for text in snapshot.tags for tag in parse_tag(text))
-        for pin in self.resolution.pins:
-            name, version, _, tags = parse_wheel_filename(pin.file.filename)
-            if (name, version) != (pin.name, pin.version):
-                yield f"{pin.file.filename} is not {pin.name} {pin.version}"
+        python = Version(snapshot.python.version)
+        if len(self.pins) != len(self.resolution.pins):
+            yield "a package is pinned twice"
+        for name, pin in self.pins.items():
+            if name in self.image and name not in self.replace:
+                yield f"{name} is of the image, and would be shadowed"
+            if name in self.omit:
+                yield f"{name} is to be omitted, and would be installed"
+            try:
+                of_file, version, _, tags = parse_wheel_filename(pin.file.filename)
+            except InvalidWheelFilename:
+                yield f"{pin.file.filename} is no wheel"
+                continue
+            if (of_file, version) != (name, pin.version):
+                yield f"{pin.file.filename} is not {name} {pin.version}"
             if not tags & supported:
                 yield f"{pin.file.filename} does not run on this image"
+            wanted = pin.requires_python
+            if wanted and not SpecifierSet(wanted).contains(python, prereleases=True):
+                yield f"{name} {pin.version} needs Python {wanted}"
 
-    def user_lines(self, entries: Iterable[Dependency]) -> Iterable[str]:
-        for entry in entries:
-            yield from self.lines(entry.where, [entry.text], frozenset())
-        for constraint in self.policy.constraints.values():
-            if constraint.name in self.pinned and constraint.source is not None:
-                yield from self.lines(constraint.source.where, [constraint.source.text], frozenset())
+    def requirements_met(self) -> Iterator[str]:
+        """Follow the user's lines to their ends; nothing else may be pinned, or counted as provided."""
+        problems: list[str] = []
+        always = self.follow(self.manifest.dependencies, problems)
+        groups = {name: self.follow(entries, problems) for name, entries in self.manifest.groups.items()}
+        yield from problems
+        reached = always.union(*groups.values())
+        for name, pin in self.pins.items():
+            asking = {group for group, names in groups.items() if name in names}
+            if name not in reached:
+                yield f"{name} is pinned, and nothing needs it"
+            elif pin.groups != (frozenset() if name in always else asking):
+                yield f"{name} is not marked for the groups that need it"
+        image = {
+            name: self.image[name].version for name in sorted(reached & self.image.keys() - self.replace)
+        }
+        if dict(self.resolution.provided) != image:
+            yield "the image packages that the result rests on are not those that it names"
 
-    def lines(
-        self, origin: str, lines: Iterable[str], extras: frozenset[str], only: frozenset[str] | None = None
-    ) -> Iterable[str]:
-        for line in lines:
-            requirement = Requirement(line)
+    def follow(self, entries: Iterable[Dependency], problems: list[str]) -> frozenset[str]:
+        """The names that these lines lead to; appends a sentence for each requirement that is not met."""
+        reached: set[tuple[str, frozenset[str]]] = set()
+        waiting = [(entry.where, Requirement(entry.text), frozenset({""})) for entry in entries]
+        while waiting:
+            origin, requirement, of_extras = waiting.pop()
             name = canonicalize_name(requirement.name)
-            if name in self.policy.omit or (only is not None and name not in only):
+            if name in self.omit or not _holds(requirement, self.markers, of_extras):
                 continue
-            if requirement.marker is not None and not any(
-                requirement.marker.evaluate({**self.environment, "extra": extra}) for extra in extras or {""}
-            ):
-                continue
-            override = self.policy.overrides.get(name)
-            specifier = (override.requirement if override is not None else requirement).specifier
+            specifier = self.overrides.get(name, requirement.specifier)
             have = self.versions.get(name)
             if have is None:
-                yield f"{origin} needs {requirement}, and nothing provides {name}"
-            elif not _accepts(specifier, have):
-                yield f"{origin} needs {requirement}, and {name} is {have}"
+                problems.append(f"{origin} needs {requirement}, and nothing provides {name}")
+                continue
+            if not _accepts(specifier, have):
+                problems.append(f"{origin} needs {requirement}, and {name} is {have}")
+            extras = frozenset(canonicalize_name(extra) for extra in requirement.extras)
+            for asked in (frozenset[str](), extras):
+                if (name, asked) not in reached:
+                    reached.add((name, asked))
+                    waiting += self.needs(name, have, asked)
+        return frozenset(name for name, _ in reached)
+
+    def needs(
+        self, name: str, version: str, extras: frozenset[str]
+    ) -> list[tuple[str, Requirement, frozenset[str]]]:
+        """A pin's requirements; of an image package those that its extras add."""
+        pin = self.pins.get(name)
+        lines = pin.requires if pin is not None else self.image[name].requires if extras else ()
+        asked = extras or frozenset({""})
+        requirements = [Requirement(line) for line in lines if self.may_hold(line, asked)]
+        if pin is None:
+            requirements = [one for one in requirements if not _holds(one, self.markers, {""})]
+        return [(f"{name} {version}", one, asked) for one in requirements]
+
+    def may_hold(self, line: str, extras: frozenset[str]) -> bool:
+        """False for a Requires-Dist line whose marker does not hold: thousands need not be parsed."""
+        marker = line.partition(";")[2].strip()
+        if not marker or "@" in line:
+            return True
+        key = (marker, extras)
+        if key not in self.answers:
+            self.answers[key] = _holds(Requirement(f"any;{marker}"), self.markers, extras)
+        return self.answers[key]
+
+    def rules_kept(self) -> Iterator[str]:
+        """Whether what is taken obeys `[resolve] constraints`."""
+        taken = self.pins.keys() | dict(self.resolution.provided).keys()
+        for name, specifier in self.constraints.items():
+            if name in taken and not _accepts(specifier, self.versions[name]):
+                yield f"[resolve] constraints has {name}{specifier}, and {name} is {self.versions[name]}"
+
+
+def _holds(requirement: Requirement, markers: Mapping[str, str], extras: Iterable[str]) -> bool:
+    marker = requirement.marker
+    return marker is None or any(marker.evaluate({**markers, "extra": extra}) for extra in extras)
 
 
 def _accepts(specifier: SpecifierSet, version: str) -> bool:
@@ -118,7 +203,9 @@ def _accepts(specifier: SpecifierSet, version: str) -> bool:
 
 def missing_from_image(provided: Mapping[str, str], snapshot: Snapshot) -> list[str]:
     """The image packages that a lock rests on and that `snapshot` has no longer, or in another version."""
-    have: dict[str, str] = {canonicalize_name(package.name): package.version for package in snapshot.packages}
+    have: dict[str, str] = {}
+    for package in snapshot.packages:
+        have.setdefault(canonicalize_name(package.name), package.version)
     return [
         f"{name} {version} (the image has {have.get(name, 'none')})"
         for name, version in sorted(provided.items())

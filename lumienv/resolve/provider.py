@@ -1,11 +1,11 @@
 """What resolvelib asks: which candidates are there, does one satisfy a requirement, what does it need.
 
-Costs: `is_satisfied_by` and the marker evaluations are called for every requirement in every round, so
-their answers are remembered; pages and metadata come from `IndexClient`, which remembers them too.
+Costs: `is_satisfied_by` and `identify` are called for every requirement in every round, so what they need is
+remembered; pages and metadata come from `IndexClient`, which remembers them too.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from itertools import chain
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
@@ -19,46 +19,47 @@ from lumienv.image.snapshot import ImagePackage, Snapshot
 from lumienv.index.client import IndexClient
 from lumienv.index.metadata import CoreMetadata
 from lumienv.index.pages import File, Page
-from lumienv.resolve.candidates import Candidate, Platform, Releases, as_version
-from lumienv.resolve.requirements import Want, applicable, parse, wants_of
+from lumienv.manifest import Dependency
+from lumienv.resolve.candidates import Candidate, Platform, Releases, as_version, python_fits
+from lumienv.resolve.policy import Policy
+from lumienv.resolve.requirements import (
+    Environment,
+    Want,
+    parse,
+    pins,
+    user_requirement,
+    wants_of,
+    with_range,
+)
 from lumienv.resolve.scout import Needs, Scout
 
-
-@dataclass(frozen=True)
-class Policy:
-    """`[resolve]` and `[image.assume]`, with names normalised."""
-
-    replace: frozenset[str] = frozenset()
-    omit: frozenset[str] = frozenset()
-    constraints: Mapping[str, Want] = field(default_factory=dict)
-    overrides: Mapping[str, Want] = field(default_factory=dict)
-    assume: Mapping[str, str] = field(default_factory=dict)
-    exclude_newer: str | None = None
-    prerelease: str = "if-necessary"
-    lowest: bool = False
-    lowest_names: frozenset[str] = frozenset()
-    """the names for which the lowest release is taken: `lowest-direct`"""
-    preferred: Mapping[str, Version] = field(default_factory=dict)
-    """versions of the previous lock: kept while they fit"""
+# An index that fails for so many releases does not have broken releases, it is broken itself.
+_MAX_UNREADABLE = 5
 
 
 class Provider(AbstractProvider[Want, Candidate, str]):
-    """Candidates for one image and one set of policies."""
+    """Candidates for one image and one set of policies; `known` lends what it has already looked at."""
 
-    def __init__(self, snapshot: Snapshot, client: IndexClient, policy: Policy) -> None:
-        self.policy = policy
-        self.environment = dict(snapshot.markers)
-        self.platform = Platform.of(snapshot.python.version, snapshot.tags)
-        self.image: dict[str, ImagePackage] = {
-            name: package
-            for package in snapshot.packages
-            if (name := canonicalize_name(package.name)) not in policy.replace
-        }
+    def __init__(
+        self, snapshot: Snapshot, client: IndexClient, policy: Policy, known: "Provider | None" = None
+    ) -> None:
+        self.snapshot = snapshot
         self.client = client
-        self.asked: dict[str, list[tuple[Candidate | None, Want]]] = {}
-        """who asked for a name, for explanations"""
-        self._releases: dict[str, Releases | None] = {}
-        self._fits: dict[tuple[str, Version], bool] = {}
+        self.policy = policy
+        self.environment: Environment = known.environment if known else Environment(snapshot.markers)
+        self.platform: Platform = (
+            known.platform if known else Platform.of(snapshot.python.version, snapshot.tags)
+        )
+        self.image: dict[str, ImagePackage] = {}
+        for package in snapshot.packages:
+            name = canonicalize_name(package.name)
+            if name not in policy.replace:
+                self.image.setdefault(name, package)  # of two with one name, imports see the first
+        self.unreadable: dict[str, PackageIndexError] = {}
+        """release → why its metadata could not be had"""
+        same_files = known is not None and known.policy.exclude_newer == policy.exclude_newer
+        self._releases: dict[str, Releases | None] = known._releases if known and same_files else {}
+        self._accepted: dict[str, dict[Version, bool]] = known._accepted if known else {}
         self._needs: dict[tuple[str, Version], list[Want]] = {}
         self._scout = Scout(client.page, client.metadata, self._likely, self._likely_needs)
 
@@ -75,18 +76,12 @@ class Provider(AbstractProvider[Want, Candidate, str]):
         candidates: Mapping[str, Iterator[Candidate]],  # noqa: ARG002
         information: Mapping[str, Iterator[RequirementInformation[Want, Candidate]]],
         backtrack_causes: Sequence[RequirementInformation[Want, Candidate]],  # noqa: ARG002
-    ) -> tuple[bool, bool, bool, str]:
-        """Decide first what leaves no choice: the image's packages, pinned names, bounded names."""
-        name = identifier.partition("[")[0]
-        operators = {
-            specifier.operator
-            for entry in information[identifier]
-            for specifier in entry.requirement.requirement.specifier
-        }
+    ) -> tuple[bool, bool, str]:
+        """Decide first what leaves little choice: names with one release, then names with an upper bound."""
+        wants = [entry.requirement for entry in information[identifier]]
         return (
-            name not in self.image,
-            not operators & {"==", "==="},
-            not operators & {"<", "<=", "~="},
+            not any(want.pins or want.same_as is not None for want in wants),
+            not any(want.bounded for want in wants),
             identifier,
         )
 
@@ -115,51 +110,67 @@ class Provider(AbstractProvider[Want, Candidate, str]):
     ) -> Callable[[], Iterator[Candidate]]:
         """The candidates that satisfy all requirements, the preferred one first, made as they are needed."""
         wants = list(requirements[identifier])
-        barred = {candidate.version for candidate in incompatibilities[identifier]}
         if any(want.unusable is not None for want in wants):
             return lambda: iter(())
-        name, extras = wants[0].name, wants[0].extras
-        package = self.image.get(name)
-        if package is not None:
-            candidate = self.image_candidate(package, extras)
-            fits = candidate.version not in barred and all(
-                self.is_satisfied_by(want, candidate) for want in wants
-            )
-            return lambda: iter((candidate,) if fits else ())
+        barred = {candidate.version for candidate in incompatibilities[identifier]}
+        # Not from the wants: resolvelib also asks about names that nothing wants any longer.
+        name, _, rest = identifier.partition("[")
+        extras = frozenset(rest[:-1].split(",")) if rest else frozenset[str]()
+        if name in self.image:
+            return lambda: self._image_candidates(name, extras, wants, barred)
         return lambda: (
             Candidate(name, version, extras, file)
-            for version, file in self.matching(name, wants)
+            for version, file in self.matching(name, wants, lenient=bool(extras))
             if version not in barred
         )
 
     def is_satisfied_by(self, requirement: Want, candidate: Candidate) -> bool:
         """Whether the release is one that the requirement accepts."""
-        wanted = self._in_force(requirement)
-        if candidate.package is not None and as_version(candidate.package.version) is None:
-            # An image may carry versions that PEP 440 does not know: no range can be judged.
-            if not wanted.specifier or candidate.name in self.policy.assume:
-                return self.contains(wanted.specifier, candidate.version)
-            return False
-        return self.contains(wanted.specifier, candidate.version)
+        if requirement.same_as is not None:
+            return requirement.same_as == candidate.version
+        return self.accepts(requirement.ranges, requirement.requirement.specifier, candidate)
 
-    def get_dependencies(self, candidate: Candidate) -> list[Want]:
-        """What the release needs here; of an image package only what its extras add."""
-        known = self._needs.get((candidate.key, candidate.version))
-        if known is None:
-            known = self._dependencies(candidate)
-            self._needs[candidate.key, candidate.version] = known
-            for want in known:
-                self.asked.setdefault(want.name, []).append((candidate, want))
-            self.prefetch(known)
-        return known
+    def get_dependencies(self, candidate: Candidate) -> Iterable[Want]:
+        """What the release needs here; of an image package only what its extras add.
+
+        A release with extras first wants itself without them: said before its metadata is asked for, so
+        that a release which is not the one chosen for the bare name costs nothing.
+        """
+        return self._tied_needs(candidate) if candidate.extras and candidate.file else self.needs(candidate)
+
+    def _tied_needs(self, candidate: Candidate) -> Iterator[Want]:
+        bare = parse(candidate.name)
+        yield Want(candidate.name, frozenset(), bare, same_as=candidate.version)
+        yield from self.needs(candidate)
 
     # -- candidates --------------------------------------------------------------------------------------
 
-    def image_candidate(self, package: ImagePackage, extras: frozenset[str] = frozenset()) -> Candidate:
+    def roots(self, entries: Iterable[Dependency]) -> list[Want]:
+        """The wants of the user's lines, without those whose marker does not hold. Raises ManifestError."""
+        wants: list[Want] = []
+        for entry in entries:
+            requirement = user_requirement(entry)
+            if self.environment.holds(requirement.marker):
+                wants += self._wants(requirement, entry)
+        return wants
+
+    def image_candidate(self, name: str, extras: frozenset[str] = frozenset()) -> Candidate:
         """The image's package, under the version that it is to be read as."""
-        name = canonicalize_name(package.name)
-        shown = self.policy.assume.get(name, package.version)
-        return Candidate(name, as_version(shown) or Version("0"), extras, package=package)
+        package = self.image[name]
+        version = as_version(self.policy.assume.get(name, package.version))
+        return Candidate(name, version or Version("0"), extras, package=package)
+
+    def _image_candidates(
+        self, name: str, extras: frozenset[str], wants: Sequence[Want], barred: set[Version]
+    ) -> Iterator[Candidate]:
+        candidate = self.image_candidate(name, extras)
+        rule = self.policy.constraints.get(name)
+        if (
+            candidate.version not in barred
+            and all(self.is_satisfied_by(want, candidate) for want in wants)
+            and (rule is None or self.accepts(str(rule.specifier), rule.specifier, candidate))
+        ):
+            yield candidate
 
     def releases(self, name: str) -> Releases | None:
         """The project's releases; None when no index has the project. Raises PackageIndexError."""
@@ -170,91 +181,124 @@ class Provider(AbstractProvider[Want, Candidate, str]):
             )
         return self._releases[name]
 
-    def matching(self, name: str, wants: Sequence[Want]) -> Iterator[tuple[Version, File]]:
-        """Versions that every want accepts and that can be installed, in the order of preference."""
+    def matching(
+        self, name: str, wants: Sequence[Want], *, lenient: bool = False
+    ) -> Iterator[tuple[Version, File]]:
+        """Versions that every want accepts and that can be installed, in the order of preference.
+
+        `lenient` is for names with extras: they offer prereleases and withdrawn releases too, last, as it is
+        the bare name that decides about them.
+        """
         releases = self.releases(name)
         if releases is None:
             return
-        constraint = self.policy.constraints.get(name)
-        specifiers = [
-            self._in_force(want).specifier for want in (*wants, *([constraint] if constraint else []))
-        ]
-        pinned = any(one.operator in ("==", "===") for specifier in specifiers for one in specifier)
-        named_pre = any(specifier.prereleases for specifier in specifiers)
-        fallback: list[tuple[Version, File]] = []
+        ranges = {want.ranges: want.requirement.specifier for want in wants if want.ranges}
+        rule = self.policy.constraints.get(name)
+        if rule is not None:
+            ranges[str(rule.specifier)] = rule.specifier
+        same_as = {want.same_as for want in wants if want.same_as is not None}
+        named = any(specifier.prereleases for specifier in ranges.values())
+        finals_only = not named and self.policy.prerelease != "allow"
+        yanked_too = lenient or any(pins(specifier) for specifier in ranges.values())
+        later: list[tuple[Version, File]] = []
         found = False
         for version in self._ordered(name, releases.versions):
-            if not all(self.contains(specifier, version) for specifier in specifiers):
+            if not all(self.contains(text, range_, version) for text, range_ in ranges.items()):
                 continue
             if version.is_prerelease and self.policy.prerelease == "disallow":
                 continue
             file = releases.best(version)
-            if isinstance(file, str) or (file.yanked is not None and not pinned):
+            if not isinstance(file, File) or (file.yanked is not None and not yanked_too):
                 continue
-            if version.is_prerelease and self.policy.prerelease != "allow" and not named_pre:
-                fallback.append((version, file))
+            if (version.is_prerelease and finals_only) or (lenient and file.yanked is not None):
+                later.append((version, file))
                 continue
             found = True
-            yield version, file
-        if not found:
-            yield from fallback
+            if same_as <= {version}:
+                yield version, file
+        if lenient or not found:
+            yield from ((version, file) for version, file in later if same_as <= {version})
 
     def _ordered(self, name: str, versions: Sequence[Version]) -> Iterable[Version]:
         lowest = self.policy.lowest or name in self.policy.lowest_names
-        ordered = list(reversed(versions)) if lowest else list(versions)
+        ordered = reversed(versions) if lowest else versions
         kept = self.policy.preferred.get(name)
-        if kept in ordered:
-            ordered.remove(kept)
-            ordered.insert(0, kept)
-        return ordered
+        if kept is None or kept not in versions:
+            return ordered
+        return chain((kept,), (version for version in ordered if version != kept))
 
-    def contains(self, specifier: SpecifierSet, version: Version) -> bool:
+    def accepts(self, text: str, specifier: SpecifierSet, candidate: Candidate) -> bool:
+        """Whether a candidate lies in the range `specifier`, which is spelled `text`."""
+        package = candidate.package
+        if package is not None and self.policy.assume.get(candidate.name) is None:
+            # An image may carry versions that PEP 440 does not know: no range can be judged.
+            readable = as_version(package.version) is not None
+            return self.contains(text, specifier, candidate.version) if readable else not text
+        return self.contains(text, specifier, candidate.version)
+
+    def contains(self, text: str, specifier: SpecifierSet, version: Version) -> bool:
         """Whether a version lies in a range; prereleases count, as policy has been applied elsewhere."""
-        key = (str(specifier), version)
-        answer = self._fits.get(key)
+        if not text:
+            return True
+        known = self._accepted.get(text)
+        if known is None:
+            known = self._accepted[text] = {}
+        answer = known.get(version)
         if answer is None:
-            answer = self._fits[key] = specifier.contains(version, prereleases=True)
+            answer = known[version] = specifier.contains(version, prereleases=True)
         return answer
-
-    def _in_force(self, want: Want) -> Requirement:
-        override = self.policy.overrides.get(want.name)
-        return want.requirement if override is None else override.requirement
 
     # -- dependencies ------------------------------------------------------------------------------------
 
-    def _dependencies(self, candidate: Candidate) -> list[Want]:
-        wants: list[Want] = []
+    def needs(self, candidate: Candidate) -> list[Want]:
+        """What the release needs, its tie to the bare name aside. Raises PackageIndexError."""
+        key = (candidate.key, candidate.version)
+        known = self._needs.get(key)
+        if known is None:
+            known = self._needs[key] = self._read_needs(candidate)
+            self.prefetch(known)
+        return known
+
+    def _read_needs(self, candidate: Candidate) -> list[Want]:
         try:
             if candidate.package is not None:
-                plain = set(applicable(candidate.package.requires, self.environment, frozenset()))
-                lines: Iterable[Requirement] = [
-                    requirement
-                    for requirement in applicable(
-                        candidate.package.requires, self.environment, candidate.extras
-                    )
-                    if candidate.extras and requirement not in plain
-                ]
+                lines = self._needs_of_extras(candidate.package, candidate.extras)
             else:
                 assert candidate.file is not None
                 metadata = self.client.metadata(candidate.file).result()
-                lines = list(applicable(metadata.requires_dist, self.environment, candidate.extras))
-                if candidate.extras:
-                    same = parse(f"{candidate.name}==={candidate.version}")
-                    wants.append(Want(candidate.name, frozenset(), same))
-            for requirement in lines:
-                wants += self._wants(requirement)
-        except (PackageIndexError, InvalidRequirement) as error:
-            reason = str(error).splitlines()[0]
-            return [Want(str(candidate), frozenset(), parse(candidate.name), unusable=reason)]
-        return wants
+                python = metadata.requires_python
+                if python and not python_fits(python, self.platform.python):
+                    return [_unusable(candidate, f"needs Python {python}")]
+                lines = list(self.environment.applicable(metadata.requires_dist, candidate.extras))
+        except PackageIndexError as error:
+            self.unreadable[str(candidate)] = error
+            if len(self.unreadable) > _MAX_UNREADABLE:
+                raise
+            return [_unusable(candidate, f"cannot be used: {error.message}")]
+        except InvalidRequirement as error:
+            return [_unusable(candidate, f"has broken metadata: {str(error).splitlines()[0]}")]
+        return [want for requirement in lines for want in self._wants(requirement, parent=candidate)]
 
-    def _wants(self, requirement: Requirement) -> list[Want]:
+    def _needs_of_extras(self, package: ImagePackage, extras: frozenset[str]) -> list[Requirement]:
+        if not extras:
+            return []
+        plain = set(self.environment.applicable(package.requires, frozenset()))
+        asked = self.environment.applicable(package.requires, extras)
+        return [requirement for requirement in asked if requirement not in plain]
+
+    def _wants(
+        self, requirement: Requirement, source: Dependency | None = None, parent: Candidate | None = None
+    ) -> list[Want]:
         name = canonicalize_name(requirement.name)
         if name in self.policy.omit:
             return []
+        rule = self.policy.overrides.get(name)
+        if rule is not None:
+            return list(wants_of(with_range(requirement, rule.specifier), source, rule.entries[0]))
         if requirement.url is not None:
-            return [Want(name, frozenset(), requirement, unusable=f"{name} comes from an address")]
-        return list(wants_of(requirement))
+            assert parent is not None
+            return [_unusable(parent, f"needs {name} from an address, not from an index")]
+        return list(wants_of(requirement, source))
 
     # -- running ahead -----------------------------------------------------------------------------------
 
@@ -264,20 +308,26 @@ class Provider(AbstractProvider[Want, Candidate, str]):
 
     def _remote(self, wants: Iterable[Want]) -> Needs:
         return [
-            (want.name, want.extras, self._in_force(want).specifier)
+            (want.name, want.extras, want.requirement.specifier)
             for want in wants
             if want.unusable is None and want.name not in self.image
         ]
 
     def _likely(self, name: str, page: Page, specifier: SpecifierSet) -> File | None:
         del page  # `releases` has it, judged
-        requirement = Requirement(name)
-        requirement.specifier = specifier
-        return next((file for _, file in self.matching(name, [Want(name, frozenset(), requirement)])), None)
+        want = Want(name, frozenset(), with_range(parse(name), specifier))
+        return next((file for _, file in self.matching(name, [want])), None)
 
     def _likely_needs(self, metadata: CoreMetadata, extras: frozenset[str]) -> Needs:
         try:
-            lines = list(applicable(metadata.requires_dist, self.environment, extras))
+            lines = list(self.environment.applicable(metadata.requires_dist, extras))
         except InvalidRequirement:
             return []
-        return self._remote(want for requirement in lines for want in self._wants(requirement))
+        return self._remote(
+            want for requirement in lines if requirement.url is None for want in self._wants(requirement)
+        )
+
+
+def _unusable(candidate: Candidate, why: str) -> Want:
+    """A want that nothing satisfies: the release that has it is passed over."""
+    return Want(candidate.name, candidate.extras, parse(candidate.name), unusable=why)

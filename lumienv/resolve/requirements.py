@@ -1,15 +1,21 @@
 """Requirements with their origin: each can be traced to a line of the user's file."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
-from packaging.markers import Marker
+from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from lumienv.errors import ManifestError
 from lumienv.manifest import Dependency
+
+_EXTRA = re.compile(r"""\bextra\s*==\s*['"]([^'"]+)['"]""")
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,40 +28,56 @@ class Want:
     requirement: Requirement
     source: Dependency | None = None
     """the user's own line, when it is one"""
+    override: Dependency | None = None
+    """the line of `[resolve] overrides` that says another range than was asked for"""
+    same_as: Version | None = None
+    """set on what a name with extras wants of the bare name: to be the same release"""
     unusable: str | None = None
     """why the candidate that has this requirement cannot be used at all"""
 
-    @property
+    @cached_property
     def key(self) -> str:
         """`name`, or `name[extra,…]`: what the resolver decides upon."""
         return key_of(self.name, self.extras) if self.unusable is None else f"{self.name} is unusable"
 
+    @cached_property
+    def ranges(self) -> str:
+        """The specifier as text: the same for all wants that accept the same versions."""
+        return str(self.requirement.specifier)
+
+    @cached_property
+    def pins(self) -> bool:
+        """Whether it names one release (`==1.0`, not `==1.*`)."""
+        return pins(self.requirement.specifier)
+
+    @cached_property
+    def bounded(self) -> bool:
+        """Whether it leaves the newest releases out."""
+        return any(specifier.operator in ("<", "<=", "~=", "==") for specifier in self.requirement.specifier)
+
+    @cached_property
+    def prerelease(self) -> bool:
+        """Whether it names a prerelease."""
+        return bool(self.requirement.specifier.prereleases)
+
     def __str__(self) -> str:
         extras = f"[{','.join(sorted(self.requirement.extras))}]" if self.requirement.extras else ""
-        return f"{self.name}{extras}{spelled(self.requirement)}"
+        return f"{self.name}{extras}{spelled(self.requirement.specifier)}"
 
 
-def spelled(requirement: Requirement) -> str:
-    """A requirement's specifier as people write it: sorted, `>=` before `<`."""
-    return ",".join(
-        sorted((str(specifier) for specifier in requirement.specifier), key=lambda s: (s[0] != ">", s))
-    )
+def pins(specifier: SpecifierSet) -> bool:
+    """Whether a range holds one release by naming it, which PEP 592 asks for before taking a yanked one."""
+    return any(one.operator in ("==", "===") and not one.version.endswith(".*") for one in specifier)
+
+
+def spelled(specifier: SpecifierSet) -> str:
+    """A range as people write it: `>=` before `<`."""
+    return ",".join(sorted((str(one) for one in specifier), key=lambda text: (text[0] != ">", text)))
 
 
 def key_of(name: str, extras: frozenset[str]) -> str:
     """The identifier under which the resolver keeps a name with its extras."""
     return f"{name}[{','.join(sorted(extras))}]" if extras else name
-
-
-def user_wants(entries: Iterable[Dependency], environment: Mapping[str, str]) -> Iterator[Want]:
-    """The wants of the user's lines; those whose marker does not hold here are left out.
-
-    Raises ManifestError for a line that is not PEP 508.
-    """
-    for entry in entries:
-        requirement = user_requirement(entry)
-        if requirement.marker is None or requirement.marker.evaluate(dict(environment)):
-            yield from wants_of(requirement, entry)
 
 
 def user_requirement(entry: Dependency) -> Requirement:
@@ -76,13 +98,23 @@ def user_requirement(entry: Dependency) -> Requirement:
     return requirement
 
 
-def wants_of(requirement: Requirement, source: Dependency | None = None) -> Iterator[Want]:
+def with_range(requirement: Requirement, specifier: SpecifierSet) -> Requirement:
+    """The same requirement with another range."""
+    changed = copy(requirement)
+    changed.specifier = specifier
+    changed.url = None
+    return changed
+
+
+def wants_of(
+    requirement: Requirement, source: Dependency | None = None, override: Dependency | None = None
+) -> Iterator[Want]:
     """The name itself, and, with extras, the name with them: both have to be the same release."""
     name = canonicalize_name(requirement.name)
-    yield Want(name, frozenset(), requirement, source)
+    yield Want(name, frozenset(), requirement, source, override)
     if requirement.extras:
         extras = frozenset(canonicalize_name(extra) for extra in requirement.extras)
-        yield Want(name, extras, requirement, source)
+        yield Want(name, extras, requirement, source, override)
 
 
 @cache
@@ -91,20 +123,50 @@ def parse(text: str) -> Requirement:
     return Requirement(text)
 
 
-def applicable(
-    lines: Iterable[str], environment: Mapping[str, str], extras: frozenset[str]
-) -> Iterator[Requirement]:
-    """The requirements among `lines` that hold in `environment` when `extras` are asked for.
+class Environment:
+    """The image's markers, each answer remembered: thousands of lines share a few dozen markers."""
 
-    Raises packaging's InvalidRequirement.
-    """
-    for line in lines:
-        requirement = parse(line)
-        if requirement.marker is None or _holds(requirement.marker, environment, extras):
-            yield requirement
+    def __init__(self, markers: Mapping[str, str]) -> None:
+        self._markers = dict(markers)
+        self._answers: dict[tuple[str, str], bool] = {}
 
+    def applicable(self, lines: Iterable[str], extras: frozenset[str]) -> Iterator[Requirement]:
+        """The requirements among `lines` that hold here when `extras` are asked for.
 
-def _holds(marker: Marker, environment: Mapping[str, str], extras: frozenset[str]) -> bool:
-    return any(
-        marker.evaluate({**environment, "extra": extra}) for extra in (sorted(extras) if extras else ("",))
-    )
+        Only those are parsed: transformers has 600 lines, of which 10 hold. A line whose marker does not hold
+        may therefore be broken. Raises packaging's InvalidRequirement for the others.
+        """
+        for line in lines:
+            if "@" in line:  # an address may hold a semicolon
+                requirement = parse(line)
+                if requirement.marker is None or self._holds(str(requirement.marker), extras):
+                    yield requirement
+            else:
+                marker = line.partition(";")[2].strip()
+                if not marker or self._holds(marker, extras):
+                    yield parse(line)
+
+    def holds(self, marker: Marker | None) -> bool:
+        """Whether the marker of a user's line holds."""
+        return marker is None or self._holds(str(marker), frozenset())
+
+    def _holds(self, marker: str, extras: frozenset[str]) -> bool:
+        if "extra" not in marker:
+            return self._evaluate(marker, "")
+        if " or " not in marker:
+            # Without an alternative all parts have to hold: an extra that was not asked for settles it,
+            # which spares parsing most markers there are.
+            named = _EXTRA.findall(marker)
+            if any(canonicalize_name(extra) not in extras for extra in named):
+                return False
+        return any(self._evaluate(marker, extra) for extra in extras or ("",))
+
+    def _evaluate(self, marker: str, extra: str) -> bool:
+        answer = self._answers.get((marker, extra))
+        if answer is None:
+            try:
+                answer = Marker(marker).evaluate({**self._markers, "extra": extra})
+            except InvalidMarker as error:
+                raise InvalidRequirement(str(error)) from error
+            self._answers[marker, extra] = answer
+        return answer

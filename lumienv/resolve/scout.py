@@ -4,6 +4,8 @@ It follows the newest release that fits each requirement, as the resolver will i
 nothing: a wrong guess costs a request, a failure is met again by the resolver, which can explain it.
 """
 
+import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from functools import partial
@@ -13,8 +15,9 @@ from packaging.specifiers import SpecifierSet
 from lumienv.index.metadata import CoreMetadata
 from lumienv.index.pages import File, Page
 
-Needs = Iterable[tuple[str, frozenset[str], SpecifierSet]]
+Need = tuple[str, frozenset[str], SpecifierSet]
 """name, extras, specifier"""
+Needs = Iterable[Need]
 
 
 class Scout:
@@ -32,16 +35,34 @@ class Scout:
         self._choose = choose
         self._needs = needs
         self._seen: set[tuple[str, frozenset[str], str]] = set()
+        self._waiting: deque[Need] = deque()
+        self._here = threading.local()
 
     def visit(self, needs: Needs) -> None:
         """Fetch what these needs lead to, and what that leads to."""
-        for name, extras, specifier in needs:
-            # Threads may race here; the worst that happens is a second look at something memoised.
-            key = (name, extras, str(specifier))
-            if key not in self._seen:
-                self._seen.add(key)
-                arrived = partial(self._page_arrived, name, extras, specifier)
-                self._page(name).add_done_callback(arrived)
+        self._waiting.extend(needs)
+        # Where everything is at hand, answers arrive within the question: a loop, for long chains of needs
+        # would be a deep recursion.
+        if getattr(self._here, "visiting", False):
+            return
+        self._here.visiting = True
+        try:
+            while self._waiting:
+                try:
+                    name, extras, specifier = self._waiting.popleft()
+                except IndexError:  # another thread was faster
+                    return
+                self._visit(name, extras, specifier)
+        finally:
+            self._here.visiting = False
+
+    def _visit(self, name: str, extras: frozenset[str], specifier: SpecifierSet) -> None:
+        # Threads may race here; the worst that happens is a second look at something memoised.
+        key = (name, extras, str(specifier))
+        if key not in self._seen:
+            self._seen.add(key)
+            arrived = partial(self._page_arrived, name, extras, specifier)
+            self._page(name).add_done_callback(arrived)
 
     def _page_arrived(
         self, name: str, extras: frozenset[str], specifier: SpecifierSet, future: "Future[Page | None]"

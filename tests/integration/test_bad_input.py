@@ -163,9 +163,8 @@ def test_a_failed_resolution_leaves_the_old_lock_alone_and_names_what_stands_in_
     said = refused(local, "lock")
 
     assert said.startswith("error: no set of packages fits on top of lumi-pytorch-rocm-6.2.4")
-    assert "accel 2.0 needs torch>=2.8" in said
+    assert "accel 2.0, 1.9, 1.8 need torch>=2.8" in said
     assert "the image provides torch 2.7.1+rocm6.2.4, which lumienv never replaces by itself" in said
-    assert "2.0, 1.9, 1.8" in said
     assert "help: " in said
     assert local.lock_path.read_bytes() == before
 
