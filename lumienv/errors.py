@@ -50,6 +50,10 @@ class PackageIndexError(LumienvError):
     """A package index cannot be reached, refuses, or serves something that is not what was promised."""
 
 
+class BrokenReleaseError(PackageIndexError):
+    """One release cannot be used: its file is gone, damaged, or not what it says. Another one may do."""
+
+
 class ResolutionError(LumienvError):
     """No set of packages satisfies the requirements on top of the image."""
 

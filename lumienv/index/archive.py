@@ -11,7 +11,7 @@ import struct
 import zlib
 from collections.abc import Callable
 
-from lumienv.errors import PackageIndexError
+from lumienv.errors import BrokenReleaseError
 from lumienv.index.metadata import same_project
 
 TAIL = 1 << 16  # bytes; also covers the longest comment that an archive can end with
@@ -22,7 +22,7 @@ _LARGEST_TABLE = 256 << 20  # bytes
 Read = Callable[[int, int], bytes]
 
 
-class BrokenWheelError(PackageIndexError):
+class BrokenWheelError(BrokenReleaseError):
     """The wheel cannot be read as one."""
 
 

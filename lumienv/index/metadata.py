@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from packaging.utils import InvalidName, canonicalize_name
 
-from lumienv.errors import PackageIndexError
+from lumienv.errors import BrokenReleaseError
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ def parse_metadata(content: bytes, filename: str) -> CoreMetadata:
     Only the header block is looked at, line by line: METADATA is mostly its description, and on that of
     transformers (33 kB) this takes 0.1 ms, where email.parser takes 0.5 ms and packaging's parse_email
     0.9 ms (measured on Python 3.11; a cold lock reads dozens).
-    Raises PackageIndexError when the name or version is missing, or is another than the file name says.
+    Raises BrokenReleaseError when the name or version is missing, or is another than the file name says.
     """
     fields: dict[bytes, list[str]] = {
         b"name": [],
@@ -61,18 +61,18 @@ def _check(name: str, version: str, filename: str) -> None:
     expected_name, expected_version, *_ = [*filename.split("-"), ""]
     if not name or not version:
         missing = "name" if not name else "version"
-        raise PackageIndexError(
+        raise BrokenReleaseError(
             f"the metadata of {filename} is broken: it gives no {missing}",
             hint="choose another version, for example with a constraint that leaves this one out",
         )
     if not same_project(name, expected_name):
-        raise PackageIndexError(
+        raise BrokenReleaseError(
             f"the metadata of {filename} is that of another project",
             f"the file name says {expected_name}, its METADATA says {name}",
             hint="choose another version, and tell those who run the index",
         )
     if version != expected_version and not _same_version(version, expected_version):
-        raise PackageIndexError(
+        raise BrokenReleaseError(
             f"the metadata of {filename} is that of another version",
             f"the file name says {expected_version}, its METADATA says {version}",
             hint="choose another version, and tell those who made the wheel",

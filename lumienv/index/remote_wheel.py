@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lumienv.errors import PackageIndexError
+from lumienv.errors import BrokenReleaseError
 from lumienv.files import disk_errors
 from lumienv.index.archive import TAIL
 from lumienv.index.credentials import place, shown
@@ -133,10 +133,10 @@ def _read_whole(response: BaseHTTPResponse) -> bytes | mmap.mmap:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if file.tell() else b""
 
 
-def gone(url: str, status: int) -> PackageIndexError:
+def gone(url: str, status: int) -> BrokenReleaseError:
     """A file that a page lists and that is not there."""
-    return PackageIndexError(
+    return BrokenReleaseError(
         f"{place(url)} does not have {shown(url).rpartition('/')[2]}, although the index lists it",
         f"while fetching {shown(url)} (HTTP {status})",
-        hint="try again later, with `--refresh`; the index may be in the middle of an update",
+        hint="try again later with `lumienv lock -U`: the index may be in the middle of an update",
     )

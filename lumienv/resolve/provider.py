@@ -14,7 +14,7 @@ from packaging.version import Version
 from resolvelib import AbstractProvider
 from resolvelib.structs import RequirementInformation
 
-from lumienv.errors import PackageIndexError
+from lumienv.errors import BrokenReleaseError
 from lumienv.image.snapshot import ImagePackage, Snapshot
 from lumienv.index.client import IndexClient
 from lumienv.index.metadata import CoreMetadata
@@ -32,9 +32,6 @@ from lumienv.resolve.requirements import (
     with_range,
 )
 from lumienv.resolve.scout import Needs, Scout
-
-# An index that fails for so many releases does not have broken releases, it is broken itself.
-_MAX_UNREADABLE = 5
 
 
 class Provider(AbstractProvider[Want, Candidate, str]):
@@ -55,7 +52,7 @@ class Provider(AbstractProvider[Want, Candidate, str]):
             name = canonicalize_name(package.name)
             if name not in policy.replace:
                 self.image.setdefault(name, package)  # of two with one name, imports see the first
-        self.unreadable: dict[str, PackageIndexError] = {}
+        self.unreadable: dict[str, BrokenReleaseError] = {}
         """release → why its metadata could not be had"""
         same_files = known is not None and known.policy.exclude_newer == policy.exclude_newer
         self._releases: dict[str, Releases | None] = known._releases if known and same_files else {}
@@ -270,10 +267,8 @@ class Provider(AbstractProvider[Want, Candidate, str]):
                 if python and not python_fits(python, self.platform.python):
                     return [_unusable(candidate, f"needs Python {python}")]
                 lines = list(self.environment.applicable(metadata.requires_dist, candidate.extras))
-        except PackageIndexError as error:
+        except BrokenReleaseError as error:
             self.unreadable[str(candidate)] = error
-            if len(self.unreadable) > _MAX_UNREADABLE:
-                raise
             return [_unusable(candidate, f"cannot be used: {error.message}")]
         except InvalidRequirement as error:
             return [_unusable(candidate, f"has broken metadata: {str(error).splitlines()[0]}")]
