@@ -321,7 +321,7 @@ def test_closing_cancels_what_waits_and_waits_for_nothing(
     server.latency = 300
     client = client_of(server.url, workers=1)
     running, waiting = client.page("one"), client.page("two")
-    while not running.running():
+    while not (running.running() or running.done()):
         time.sleep(0)
     client.close()
     assert waiting.cancelled()
