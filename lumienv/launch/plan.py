@@ -62,7 +62,7 @@ class LaunchPlan:
 
 def runtime_of(generation: Generation, environ: Mapping[str, str]) -> Runtime:
     """The runtime to start `generation` with. Raises ContainerError."""
-    return Host() if generation.base_kind == "host" else find(environ)
+    return Host() if generation.base_kind == "host" else find(environ, generation.runtime)
 
 
 def surroundings_of(

@@ -110,16 +110,17 @@ def _csv(item: str) -> str:
     return '"' + item.replace('"', '""') + '"' if any(mark in item for mark in ',"\n') else item
 
 
-def find(environ: Mapping[str, str]) -> Singularity:
+def find(environ: Mapping[str, str], known: str | None = None) -> Singularity:
     """The runtime on this machine: `LUMIENV_RUNTIME`, else `singularity`, else `apptainer` on PATH.
 
+    `known` is the flavour that was found when an environment was made: it saves asking the program.
     Raises ContainerError when there is none.
     """
     wanted = environ.get("LUMIENV_RUNTIME")
     for name in (wanted,) if wanted else (SINGULARITY, APPTAINER):
         program = shutil.which(name, path=environ.get("PATH"))
         if program:
-            return Singularity(program, flavour_of(program))
+            return Singularity(program, flavour_of(program, known))
     raise ContainerError(
         f"cannot start {wanted}: LUMIENV_RUNTIME names no program"
         if wanted
@@ -129,11 +130,13 @@ def find(environ: Mapping[str, str]) -> Singularity:
     )
 
 
-def flavour_of(program: str) -> str:
-    """Which of the two a program is. Costs no process where a link's target already tells."""
+def flavour_of(program: str, known: str | None = None) -> str:
+    """Which of the two a program is. Costs no process where a link's target tells, or it is known."""
     real = Path(os.path.realpath(program)).name
     if real == APPTAINER:
         return APPTAINER
+    if known in (APPTAINER, SINGULARITY):
+        return known
     from lumienv.runtime.process import capture
 
     return APPTAINER if "apptainer" in capture([program, "--version"]).stdout else SINGULARITY
