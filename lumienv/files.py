@@ -31,9 +31,7 @@ def disk_errors(doing: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = _FULL.get(error.errno or 0)
-        if reason is None:
-            raise
+        reason = _FULL.get(error.errno or 0) or (error.strerror or str(error)).lower()
         where = error.filename or path
         hint = "nothing was changed; "
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -81,6 +81,12 @@ class Lock:
             raise LockError(
                 f"the lock does not fit {snapshot.image.name}: {error}", hint="run `lumienv lock`"
             ) from None
+        for package, file in chosen:
+            if not isinstance(file, PackageWheel):
+                raise LockError(
+                    f"{package.name} is locked without a wheel, and this version installs wheels only",
+                    hint="run `lumienv lock` to write the lock anew",
+                )
         return tuple(_locked(package, file) for package, file in chosen if isinstance(file, PackageWheel))
 
 

@@ -116,9 +116,14 @@ def test_a_full_disk_is_answered_with_the_places_that_can_be_changed() -> None:
         assert place in (caught.value.hint or "")
 
 
+def test_any_other_error_of_the_disk_is_a_sentence_too() -> None:
+    with pytest.raises(StoreError, match="cannot write: not a directory"), disk_errors("write", Path("/x")):
+        raise NotADirectoryError(errno.ENOTDIR, "Not a directory")
+
+
 def test_an_error_that_is_not_the_disks_is_passed_on() -> None:
-    with pytest.raises(FileNotFoundError), disk_errors("write", Path("/x")):
-        raise FileNotFoundError(errno.ENOENT, "gone")
+    with pytest.raises(KeyError), disk_errors("write", Path("/x")):
+        raise KeyError("gone")
 
 
 # -- private_directory -----------------------------------------------------------------------------------

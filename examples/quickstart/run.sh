@@ -36,7 +36,9 @@ lumienv --version
 project() { # folder, image line
     mkdir "$work/$1"
     cp "$here/train.py" "$work/$1/"
-    sed "s|^host = .*|$2|" "$here/lumienv.toml" > "$work/$1/lumienv.toml"
+    while IFS= read -r line; do
+        case $line in host\ =*) printf '%s\n' "$2" ;; *) printf '%s\n' "$line" ;; esac
+    done < "$here/lumienv.toml" > "$work/$1/lumienv.toml"
     cd "$work/$1"
     sed -n '/^dependencies/p; /^\[image\]/,/^$/p' lumienv.toml
     echo '$ lumienv sync'

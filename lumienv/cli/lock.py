@@ -69,7 +69,7 @@ def show_lock(output: Output, outcome: LockOutcome) -> None:
     verb = "locked" if outcome.written else "would lock"
     provided = len(outcome.provided)
     output.result(
-        f"{verb} {_count(outcome.total, 'package')}, {provided} from the image, in {outcome.seconds:.1f} s"
+        f"{verb} {_count(outcome.total, 'package')}, {provided} of the image's, in {outcome.seconds:.1f} s"
     )
 
 

@@ -3,6 +3,7 @@
 import functools
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -108,6 +109,9 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def main() -> NoReturn:
     """Run the command line, and turn every failure into a sentence and an exit status."""
+    for end in (signal.SIGTERM, signal.SIGHUP):
+        # Like Ctrl-C: what was begun is cleaned up. A job's end on LUMI comes as SIGTERM.
+        signal.signal(end, signal.default_int_handler)
     sys.exit(guarded(_invoke))
 
 

@@ -42,4 +42,20 @@ def _sync(folder: Path, reason: str, arguments: RunArguments) -> None:
     color = colored(arguments.color, os.environ)
     output = Output(arguments.quiet, int(arguments.verbose), color, not arguments.no_progress)
     output.note(f"syncing first: {reason}")
-    sync(open_project(str(folder), os.environ, offline=arguments.offline), output)
+    project = open_project(str(folder), os.environ, offline=arguments.offline)
+    have = _groups_of(project.manifest.store_path)
+    known = set(project.manifest.groups)
+    wanted = sorted(known & have) if have is not None else []
+    unwanted = ["dev"] if have is not None and "dev" in known - have else []
+    sync(project, output, groups=wanted, no_groups=unwanted)
+
+
+def _groups_of(store: Path) -> set[str] | None:
+    """The dependency groups that the current environment has: a sync on the way keeps them."""
+    from lumienv.errors import StoreError
+    from lumienv.overlay.generation import current_generation
+
+    try:
+        return set(current_generation(store).groups)
+    except StoreError:
+        return None

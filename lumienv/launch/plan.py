@@ -18,7 +18,7 @@ from lumienv.runtime.singularity import Singularity, find
 from lumienv.site import Site
 
 # Runs the live activation, puts the overlay in front again and becomes the command.
-_LIVE = 'set -e; {activation}; PATH={prefix}/bin:$PATH; exec "$@"'
+_LIVE = '{activation} || exit; PATH={prefix}/bin:$PATH; exec "$@"'
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,12 @@ class LaunchPlan:
         Secrets are named, not written. The generation is written as what `current` leads to when the line
         starts, so that a script with it still works after later syncs.
         """
-        words = ["env", *(word for name in self.unset for word in ("-u", name))] if self.unset else []
+        words = []
         for name, value in sorted(self.env.items()):
             host = self.secrets.get(name)
             words.append(f"{name}={self._quoted(value)}" if host is None else f'{name}="${{{host}?}}"')
+        if self.unset:  # behind the assignments: the words of `env` could be seen in the process list
+            words += ["env", *(word for name in self.unset for word in ("-u", name))]
         return " ".join([*words, *map(self._quoted, self.argv)])
 
     def _quoted(self, text: str) -> str:
@@ -121,8 +123,7 @@ def launch_plan(
         entry=manifest.run.entry,
     )
     prefix = f"{runtime.flavour.upper()}ENV_" if isinstance(runtime, Singularity) else ""
-    if isinstance(runtime, Host):
-        secrets.pop("PATH", None)  # what the overlay is in front of, not the host's alone
+    secrets.pop("PATH", None)  # what the overlay is in front of, not the host's alone
     return LaunchPlan(
         (*reaching(launcher, sorted(started.env)), *started.argv),
         started.env,
@@ -137,6 +138,9 @@ def _written_as(
 ) -> tuple[tuple[str, str], ...]:
     link = shlex.quote(str(manifest.store_path / "current"))
     pieces = [(str(generation.path), f'"$(readlink -f {link})"')]
+    doubled = str(generation.path).replace('"', '""')  # as --mount's CSV writes it
+    if doubled != str(generation.path):
+        pieces.insert(0, (doubled, f'"$(readlink -f {link} | sed \'s/"/""/g\')"'))
     if generation.base_kind == "host" and environ.get("PATH"):
         pieces.append((":" + environ["PATH"], ':"$PATH"'))
     return tuple(pieces)

@@ -12,7 +12,7 @@ from lumienv.launch.slurm import launcher_words
 from lumienv.lockdigest import LOCK_NAME, bytes_digest
 from lumienv.manifest import Manifest, find_manifest, start_folder
 from lumienv.manifest.reader import read_manifest
-from lumienv.overlay.generation import Generation, read_generation
+from lumienv.overlay.generation import Generation, current_generation
 from lumienv.site import load_site
 
 
@@ -27,19 +27,21 @@ def plan_run(
     LumienvError's children.
     """
     manifest = read_manifest(find_manifest(start_folder(arguments.project, environ)))
-    current = manifest.store_path / "current"
     if not arguments.no_sync:
-        reason = why_stale(manifest, current)
+        reason = why_stale(manifest)
         if reason is not None and "SLURM_JOB_ID" in environ:
             raise StoreError(
                 f"the environment is not up to date: {reason}",
                 hint=f"on a login node, run: lumienv sync -C {shlex.quote(str(manifest.directory))}\n"
                 "or use it as it is with: lumienv run --no-sync",
             )
+        if reason is not None and arguments.print_only:
+            raise StoreError(
+                f"the environment is not up to date: {reason}", hint="bring it up to date first: lumienv sync"
+            )
         if reason is not None:
             sync(manifest.directory, reason)
-    # The real path, not `current`: a later sync must not change what a running job sees.
-    generation = read_generation(Path(os.path.realpath(current)))
+    generation = current_generation(manifest.store_path)
     _check_identity(generation)
     command = task_words(manifest.tasks, arguments.command)
     launcher = launcher_words(arguments.launcher, manifest.slurm, arguments.srun, environ)
@@ -47,7 +49,7 @@ def plan_run(
         generation,
         command,
         manifest,
-        load_site(environ),
+        load_site(environ, manifest.directory),
         environ,
         env=arguments.env,
         bind=arguments.bind,
@@ -55,12 +57,12 @@ def plan_run(
     )
 
 
-def why_stale(manifest: Manifest, current: Path) -> str | None:
+def why_stale(manifest: Manifest) -> str | None:
     """Why the current environment is not what the manifest and the lock ask for; None when it is."""
-    if not current.is_symlink():
+    if not (manifest.store_path / "current").is_symlink():
         return "there is none yet"
     try:
-        generation = read_generation(Path(os.path.realpath(current)))
+        generation = current_generation(manifest.store_path)
         raw = (manifest.directory / LOCK_NAME).read_bytes()
     except StoreError as error:
         return error.message

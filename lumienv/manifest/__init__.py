@@ -6,6 +6,7 @@ requirements stay text until `resolve` parses them, with the line they stand on.
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,7 +123,7 @@ class Manifest:
     @property
     def store_path(self) -> Path:
         """Where generations are kept."""
-        return self.directory / self.store
+        return self.directory / os.path.expanduser(os.path.expandvars(self.store))  # noqa: PTH111
 
     def inputs_digest(self) -> str:
         """`sha256:…` over all that decides a resolution, as written; the image has a guard of its own.

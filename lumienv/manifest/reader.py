@@ -46,7 +46,7 @@ def read_manifest(path: Path) -> Manifest:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ManifestError(f"{path} does not exist", hint="name another with --manifest") from None
+        raise ManifestError(f"{path} does not exist", hint="-C names the folder of another") from None
     except (UnicodeDecodeError, PermissionError, IsADirectoryError) as error:
         reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
         raise ManifestError(f"{path} cannot be read: {reason}") from None
@@ -168,6 +168,14 @@ class _Reader:
 
     def groups(self, data: dict[str, Any]) -> dict[str, tuple[Dependency, ...]]:
         table = self.table(data, "dependency-groups")
+        seen: dict[str, str] = {}
+        for name in table:
+            # PEP 735: names as of packages, compared in their normal form.
+            if not re.fullmatch(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?", name, re.ASCII):
+                self.fail(f"dependency-groups.{name}", "has a name that no group can have")
+            other = seen.setdefault(re.sub(r"[-_.]+", "-", name).lower(), name)
+            if other != name:
+                self.fail(f"dependency-groups.{name}", f"has the same name as {other}")
         return {name: self._group(table, name, ()) for name in table}
 
     def _group(self, table: dict[str, Any], name: str, above: tuple[str, ...]) -> tuple[Dependency, ...]:
@@ -226,6 +234,8 @@ class _Reader:
             if not isinstance(source, dict):
                 self.fail(key, "must be a table")
             self.known(source, "sources.*", key)
+            if "index" not in source:
+                self.fail(key, "names no index", hint='write it as { index = "…" }')
             found[package] = self.text(source, f"{key}.index", "")
             if found[package] not in known:
                 self.fail(f"{key}.index", f"names {found[package]}, but no [[index]] has that name")

@@ -12,7 +12,7 @@ from typing import Any
 
 from lumienv.errors import StoreError
 from lumienv.files import owner_name
-from lumienv.overlay.trust import is_known
+from lumienv.overlay.trust import is_noted, seal_of
 
 FILE_NAME = "generation.json"
 SCHEMA = 1
@@ -57,8 +57,6 @@ class Generation:
     entrance: Entrance = Entrance()
     fingerprint: str = ""
     """what the base may be recognised by without looking into it"""
-    seal: str = ""
-    """random, given at publication; this user's notes tell whether they made it"""
 
     @property
     def tree(self) -> Path:
@@ -81,44 +79,61 @@ class Generation:
         return json.dumps({"schema": SCHEMA} | data, indent=1) + "\n"
 
 
+def current_generation(store: Path) -> Generation:
+    """The generation synced last into `store`, by its real path: that names the same after a later sync.
+
+    Raises StoreError as `read_generation` does.
+    """
+    return read_generation(Path(os.path.realpath(store / "current")))
+
+
 def read_generation(path: Path) -> Generation:
     """The generation in the directory `path`.
 
-    Raises StoreError when there is none, when it is damaged, or when somebody else could have changed it.
+    Raises StoreError when there is none, when it is damaged, when this user did not make it, or when somebody
+    else could have changed it.
     """
     file = path / FILE_NAME
-    remedy = "run `lumienv sync` to make it anew"
+    remedy = "run `lumienv sync` to make your own"
     try:
-        _check_owner(file)
-        data = dict(json.loads(file.read_text(encoding="utf-8")))
-        if data.pop("schema") != SCHEMA:
-            raise StoreError(f"{path} was made by another version of lumienv", hint=remedy)
-        entrance = data.pop("entrance")
-        generation = Generation(
-            path=path,
-            groups=tuple(data.pop("groups")),
-            entrance=Entrance(entrance["set"], tuple(entrance["prepend_path"]), entrance["live"]),
-            **data,
-        )
-    except FileNotFoundError:
+        _check_owners(file)
+        description = file.read_bytes()
+        seal = seal_of(description, path.stat().st_ino)
+        generation = _parsed(path, description)
+    except (FileNotFoundError, NotADirectoryError):
         raise StoreError("there is no environment here yet", hint="make one: lumienv sync") from None
-    except PermissionError:
-        raise StoreError(f"you may not read the environment in {path}", hint=remedy) from None
+    except OSError as error:
+        raise StoreError(f"the environment in {path} cannot be read: {error.strerror}", hint=remedy) from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise StoreError(f"the environment in {path} is damaged", hint=remedy) from None
-    if not is_known(generation.seal, os.environ):
+    if not is_noted(seal, os.environ):
         raise StoreError(f"the environment in {path} was not made by you", hint=remedy)
     return generation
 
 
-def _check_owner(file: Path) -> None:
-    """Refuse what somebody else wrote, or could have written to: it names the programs to start."""
-    for path in (file, file.parent):
+def _parsed(path: Path, description: bytes) -> Generation:
+    data = dict(json.loads(description))
+    if data.pop("schema") != SCHEMA:
+        raise StoreError(
+            f"{path} was made by another version of lumienv", hint="run `lumienv sync` to make it anew"
+        )
+    entrance = data.pop("entrance")
+    return Generation(
+        path=path,
+        groups=tuple(data.pop("groups")),
+        entrance=Entrance(entrance["set"], tuple(entrance["prepend_path"]), entrance["live"]),
+        **data,
+    )
+
+
+def _check_owners(file: Path) -> None:
+    """Refuse what somebody else made or could exchange: the file, and the folders up to the store."""
+    for path in (file, *file.parents[:3]):
         status = path.stat()
         if status.st_uid not in (os.geteuid(), 0):
             raise StoreError(
-                f"{file.parent} was made by {owner_name(status.st_uid)}, so lumienv does not run it",
-                hint="run `lumienv sync` to make your own",
+                f"{path} was made by {owner_name(status.st_uid)}, so lumienv does not run what is in it",
+                hint='give each of you a store of their own: [sync] store = ".lumienv-$USER"',
             )
         if status.st_mode & 0o022:
             raise StoreError(

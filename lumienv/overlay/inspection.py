@@ -10,13 +10,8 @@ import importlib.util
 import json
 import os
 import site
-import sys
 
 MARK = "lumienv-inspection:"
-
-
-def normalised(name):
-    return name.lower().replace("_", "-").replace(".", "-")
 
 
 def inside(path, folder):
@@ -57,7 +52,23 @@ def clashes(files, image_sites):
     return [path for path in files if any(os.path.exists(os.path.join(s, path)) for s in image_sites)]
 
 
-def try_imports(modules):
+def raised_in(error, prefix):
+    """The distribution of the overlay in which an import gave up: that of the last frame below it."""
+    places = []
+    trace = error.__traceback__
+    while trace is not None:
+        places.append(os.path.realpath(trace.tb_frame.f_code.co_filename))
+        trace = trace.tb_next
+    for place in reversed(places):
+        parts = place[len(prefix) :].split("site-packages" + os.sep) if inside(place, prefix) else []
+        if len(parts) > 1:
+            module = parts[-1].split(os.sep)[0].split(".")[0]
+            owners = importlib.metadata.packages_distributions().get(module, [])
+            return owners[0] if owners else ""
+    return ""
+
+
+def try_imports(modules, prefix):
     """Import each module in a child process, one after the other: a crash must not end the inspection."""
     failed = {}
     for module in modules:
@@ -72,7 +83,7 @@ def try_imports(modules):
                 importlib.import_module(module)
                 message = ""
             except BaseException as error:
-                message = "%s: %s" % (type(error).__name__, error)
+                message = "%s\n%s: %s" % (raised_in(error, prefix), type(error).__name__, error)
             os.write(writing, message.encode("utf-8", "replace")[:2000])
             os._exit(0)
         os.close(writing)
@@ -80,7 +91,7 @@ def try_imports(modules):
             message = pipe.read().decode("utf-8", "replace")
         status = os.waitpid(child, 0)[1]
         if status != 0:
-            message = "importing it ends Python with signal %d" % (status & 0x7F)
+            message = "\nimporting it ends Python with signal %d" % (status & 0x7F)
         if message:
             failed[module] = message
     return failed
@@ -104,7 +115,6 @@ def main():
             "version": distribution.version,
             "inside": inside(os.path.realpath(str(distribution.locate_file(""))), prefix),
             "clashes": clashes(files, ask["image_sites"]),
-            "elsewhere": [m for m in modules if not inside(os.path.realpath(found_at(m) or ""), prefix)],
         }
         if wanted["direct"]:
             direct += [(name, module) for module in modules if not module.startswith("_")]
@@ -119,13 +129,16 @@ def main():
             "shadowed": [m for m, place in places.items() if inside(os.path.realpath(place or ""), prefix)],
             "gone": [m for m, place in places.items() if place is None],
         }
-    failed = try_imports([module for _, module in direct])
+    failed = try_imports([module for _, module in direct], prefix)
     answer = {
-        "path": sys.path,
         "user_site": bool(site.ENABLE_USER_SITE),
         "overlay": overlay,
         "image": image,
-        "failed": [[name, module, failed[module]] for name, module in direct if module in failed],
+        "failed": [
+            [name, module, failed[module].partition("\n")[2], failed[module].partition("\n")[0]]
+            for name, module in direct
+            if module in failed
+        ],
     }
     print("\n" + MARK + json.dumps(answer))
 

@@ -9,13 +9,12 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 from lumienv.errors import StoreError
-from lumienv.files import disk_errors, one_writer, remove_tree
+from lumienv.files import disk_errors, one_writer, owner_name, remove_tree
 from lumienv.overlay.generation import FILE_NAME, Generation, read_generation
-from lumienv.overlay.trust import note_down
+from lumienv.overlay.trust import note_down, seal_of
 
 _STAGING = ".staging-"
 _ASIDE = ".current-"
@@ -29,31 +28,41 @@ class Store:
         self.generations = root / "generations"
         self.current = root / "current"
 
-    def current_generation(self) -> Generation:
-        """The generation synced last, by its real path, so that a later sync cannot change what it names.
-
-        Raises StoreError when there is none.
-        """
-        return read_generation(Path(os.path.realpath(self.current)))
-
     def find(self, mode: str, digest: str) -> Generation | None:
         """A whole and trusted generation of this digest, if it has been made before."""
-        with suppress(StoreError):
-            return read_generation(self.generations / _name(mode, digest))
+        for path in sorted(self.generations.glob(f"{_name(mode, digest)}-*")):
+            with suppress(StoreError):
+                return read_generation(path)
         return None
 
     @contextmanager
     def writing(self, waiting: Callable[[str], None]) -> Iterator[None]:
         """Be the one writer: leftovers of killed ones are removed first. Raises StoreError."""
         with disk_errors("write to the store", self.root):
-            self.generations.mkdir(parents=True, exist_ok=True)
-            ignore = self.root / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("*\n")
+            self._make()
         with one_writer(self.root / "lock", "write to the store", waiting):
             for leftover in (*self.generations.glob(f"{_STAGING}*"), *self.root.glob(f"{_ASIDE}*")):
                 remove_tree(leftover)
             yield
+
+    def _make(self) -> None:
+        """Make the store's folders, for this user alone to write to; what is there must be a store."""
+        if not self.root.is_dir():
+            self.root.mkdir(parents=True)
+            (self.root / ".gitignore").write_text("*\n")
+        elif self.root.stat().st_uid != os.geteuid():
+            raise StoreError(
+                f"the store {self.root} was made by {owner_name(self.root.stat().st_uid)}",
+                hint='give each of you a store of their own: [sync] store = ".lumienv-$USER"',
+            )
+        elif not self.generations.is_dir() and any(self.root.iterdir()):
+            raise StoreError(
+                f"{self.root} is no store of lumienv's, and not empty",
+                hint="[sync] store names a folder that lumienv may have for itself",
+            )
+        self.generations.mkdir(exist_ok=True)
+        for folder in (self.root, self.generations):
+            folder.chmod(folder.stat().st_mode & 0o7755)  # whatever the umask: others must not swap links
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
@@ -67,14 +76,18 @@ class Store:
             remove_tree(path)
 
     def publish(self, staged: Path, generation: Generation) -> Generation:
-        """Make what was staged a generation, and the current one. Raises StoreError."""
-        final = self.generations / _name(generation.mode, generation.digest)
-        sealed = replace(generation, seal=secrets.token_hex(16))
-        note_down(sealed.seal, os.environ)
+        """Make what was staged a generation, and the current one. Raises StoreError.
+
+        It gets a name of its own, even where one of the same digest is there already but cannot be used: a
+        job may be running in that one.
+        """
+        name = f"{_name(generation.mode, generation.digest)}-{secrets.token_hex(3)}"
+        final = self.generations / name
+        description = generation.to_json().encode()
         with disk_errors("publish the environment", final):
-            (staged / FILE_NAME).write_text(sealed.to_json(), encoding="utf-8")
-            drop_write_bits(staged)
-            remove_tree(final)  # an untrusted or half-removed one of the same name
+            (staged / FILE_NAME).write_bytes(description)
+            protect(staged)
+            note_down(seal_of(description, staged.stat().st_ino), os.environ)
             staged.rename(final)
         published = read_generation(final)
         self.select(published)
@@ -95,12 +108,15 @@ def _name(mode: str, digest: str) -> str:
     return f"{mode}-{digest.removeprefix('sha256:')[:16]}"
 
 
-def drop_write_bits(root: Path) -> None:
-    """Take the write permission off everything below `root`, and off `root`; links are left alone."""
+def protect(root: Path) -> None:
+    """Take the write permission off all files below `root`, and off folders that of others.
+
+    Folders stay writable for their owner, so that `rm -rf` removes a store; links are left alone.
+    """
     for folder, _, files in os.walk(root, topdown=False):
         with os.scandir(folder) as entries:
             names = set(files)
             for entry in entries:
                 if entry.name in names and not entry.is_symlink():
                     os.chmod(entry.path, entry.stat().st_mode & 0o7555)  # noqa: PTH101
-        os.chmod(folder, Path(folder).stat().st_mode & 0o7555)  # noqa: PTH101
+        os.chmod(folder, Path(folder).stat().st_mode & 0o7755)  # noqa: PTH101

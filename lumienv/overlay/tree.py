@@ -160,5 +160,5 @@ def _failure(said: str, snapshot: Snapshot) -> StoreError:
         *lines[-6:],
         hint="free some space, or choose another place with [sync] store; the old environment still works"
         if full
-        else "the old environment still works; `lumienv -v sync` shows more",
+        else "the old environment still works; nothing was changed",
     )

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from packaging.utils import canonicalize_name
+from packaging.utils import canonicalize_name, canonicalize_version
 
 from lumienv.errors import StoreError
 from lumienv.image.snapshot import ImagePackage, Snapshot
 from lumienv.lockfile import LockedWheel
 from lumienv.overlay.inspection import MARK
+from lumienv.overlay.modules import NOBODYS
 from lumienv.runtime import Runtime, Surroundings, closed_capture
-
-# Folders that many wheels install at top level by mistake; nobody imports them from elsewhere.
-_NOBODYS = {"tests", "test", "testing", "docs", "doc", "examples", "benchmarks", "scripts", "tools"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,21 @@ def verify_tree(
             hint="a package that the image provides under another name: [resolve] omit = […]\n"
             "one that shall hide the image's: [resolve] replace = […]; the old environment still works",
         )
-    return [f"import {module} ({name}) fails here: {reason}" for name, module, reason in answer["failed"]]
+    versions: dict[str, str] = {wheel.name: wheel.version for wheel in expectation.wheels}
+    return [
+        _failed_import(name, module, reason, culprit, versions)
+        for name, module, reason, culprit in answer["failed"]
+    ]
+
+
+def _failed_import(name: str, module: str, reason: str, culprit: str, versions: Mapping[str, str]) -> str:
+    """A warning that names who gave up, and the line that takes an older release of it."""
+    said = f"import {module} ({name}) fails here: {reason}"
+    version = versions.get(canonicalize_name(culprit))
+    if version is None:
+        return said
+    constraint = f'constraints = ["{culprit}<{version}"]'
+    return f"{said}\n  raised in {culprit} {version}; an older one may do: [resolve] {constraint}"
 
 
 def _ask(
@@ -115,7 +127,7 @@ def _overlay_problems(
             if (
                 name not in expectation.replace
                 and wheel.name not in expectation.replace
-                and top not in _NOBODYS
+                and top not in NOBODYS
             ):
                 label = f"{owner.name} {owner.version}" if owner is not None else "a module"
                 hidden.setdefault(label, []).append(path)
@@ -125,13 +137,6 @@ def _overlay_problems(
             for label, paths in hidden.items()
         ]
     return problems
-
-
-def canonicalize_version(version: str) -> str:
-    """A version in its normal form; one that PEP 440 does not know stays as it is."""
-    from packaging.utils import canonicalize_version as canonical
-
-    return canonical(version)
 
 
 def _image_problems(found: Mapping[str, Any], provided: Mapping[str, str]) -> list[str]:

@@ -74,7 +74,7 @@ class Project:
 def open_project(folder: str | None, environ: Mapping[str, str], *, offline: bool = False) -> Project:
     """The project in `folder`, by default the current one, or above it. Raises ManifestError."""
     manifest = read_manifest(find_manifest(start_folder(folder, environ)))
-    return Project(manifest, load_site(environ), environ, offline)
+    return Project(manifest, load_site(environ, manifest.directory), environ, offline)
 
 
 def base_of(project: Project, lock: Lock | None = None) -> Base:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 import zipfile
@@ -13,7 +14,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from lumienv.errors import LockError, StoreError, UsageError
+from lumienv.errors import LockError, ManifestError, StoreError, UsageError
 from lumienv.files import disk_errors, remove_tree
 from lumienv.image.snapshot import Snapshot
 from lumienv.index.wheelhouse import Wheelhouse, WheelRequest
@@ -22,8 +23,10 @@ from lumienv.lockdigest import LOCK_NAME
 from lumienv.lockfile import Lock, LockedWheel, read_lock
 from lumienv.manifest import Manifest
 from lumienv.overlay.generation import Entrance, Generation
+from lumienv.overlay.modules import check_modules
 from lumienv.overlay.store import Store
 from lumienv.overlay.tree import build_tree
+from lumienv.overlay.trust import note_down
 from lumienv.overlay.verify import Expectation, verify_tree
 from lumienv.project import Project, Report, base_of, index_client, snapshot_of
 from lumienv.project.lock import LockOutcome, lock
@@ -32,6 +35,8 @@ from lumienv.site import Site
 
 # Raised whenever the same lock has to be materialised anew because the tree is laid out differently.
 TREE_SCHEMA = 1
+
+_SCRATCH = "lumienv-scratch-"
 
 
 @dataclass(frozen=True)
@@ -57,15 +62,20 @@ def sync(
 ) -> SyncOutcome:
     """Make the environment match the lock, which is brought up to date first.
 
-    `locked`: a stale lock is an error; `frozen`: it is used as it is. The old environment stays in place
-    until the new one is whole. Raises LumienvError's children.
+    `groups` are those to have beside `dev`. `locked`: a stale lock is an error; `frozen`: it is used as is.
+    The old environment stays in place until the new one is whole. Raises LumienvError's children.
     """
     manifest = project.manifest
     chosen_mode = mode or manifest.mode
     if chosen_mode != "venv":
-        raise UsageError(
-            f"the mode {chosen_mode} is not supported by this version of lumienv", hint="use --mode venv"
+        kind = UsageError if mode else ManifestError
+        raise kind(f"the mode {chosen_mode} is not supported by this version of lumienv", hint="use venv")
+    if manifest.image.kind == "host" and ":" in str(manifest.store_path):
+        raise ManifestError(
+            f"the store {manifest.store_path} has a colon in its path, which PATH cannot hold",
+            hint="without a container its programs are found by PATH: choose another place with [sync] store",
         )
+    note_down(None, project.environ)  # before the work, not after it
     selected = _groups(manifest, groups, no_groups)
     outcome = None if frozen else lock(project, report, check=locked)
     current = read_lock(project.lock_path)
@@ -120,10 +130,11 @@ def _materialise(
         }
         with report.downloads(missing) as progress:
             files = wheelhouse.fetch(requests, progress)
+    by_hash = {wheel.sha256: files[wheel.filename] for wheel in wheels}
+    replace = [canonicalize_name(name) for name in project.manifest.resolve.replace]
+    check_modules(wheels, by_hash, snapshot, replace)
     _check_room(project.store, files.values())
     direct = _direct_names(project.manifest, generation.groups)
-    replace = [canonicalize_name(name) for name in project.manifest.resolve.replace]
-    by_hash = {wheel.sha256: files[wheel.filename] for wheel in wheels}
     with project.store.staging() as staged, scratch_directory(project.site) as scratch:
         tree = staged / "tree"
         tree.mkdir(mode=0o755)
@@ -134,9 +145,20 @@ def _materialise(
         published = project.store.publish(staged, generation)
     for warning in warnings:
         report.warn(warning)
-    if warnings:
-        report.note("where a release is too new for the image, [resolve] constraints takes an older one")
     return SyncOutcome(published, True, len(wheels), tuple(scripts), outcome)
+
+
+def _remove_abandoned(scratch: Path) -> None:
+    """Scratch directories of this user's processes that were killed; on a compute node they are memory."""
+    for path in scratch.glob(f"{_SCRATCH}*"):
+        process = path.name.removeprefix(_SCRATCH).partition("-")[0]
+        with suppress(OSError):
+            if (
+                process.isdigit()
+                and path.stat().st_uid == os.geteuid()
+                and not Path("/proc", process).exists()
+            ):
+                remove_tree(path)
 
 
 def _groups(manifest: Manifest, wanted: Sequence[str], unwanted: Sequence[str]) -> tuple[str, ...]:
@@ -212,7 +234,8 @@ def _check_room(store: Store, wheels: Collection[Path]) -> None:
 def scratch_directory(site: Site) -> Iterator[Path]:
     """An empty node-local directory of this user's, removed at the end."""
     with disk_errors("make a scratch directory", site.scratch):
-        path = Path(tempfile.mkdtemp(prefix="lumienv-", dir=site.scratch))
+        _remove_abandoned(site.scratch)
+        path = Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-", dir=site.scratch))
     try:
         yield path
     finally:

@@ -1,6 +1,6 @@
 """One resolution: from the manifest's requirements and a snapshot to the packages to install."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -49,6 +49,7 @@ def resolve(request: Request, client: IndexClient) -> Resolution:
     if isinstance(chosen, DeadEnd):
         raise explain(chosen, manifest)
     pins, provided = _pins(chosen, provider, roots, groups)
+    _refuse_cuda(pins, snapshot, policy.replace)
     found = Resolution(pins, provided, versions={pin.name: str(pin.version) for pin in pins})
     warnings = [
         *(f"{name} was passed over: {error.message}" for name, error in sorted(provider.unreadable.items())),
@@ -56,6 +57,26 @@ def resolve(request: Request, client: IndexClient) -> Resolution:
         *check_resolution(found, manifest, snapshot),
     ]
     return replace(found, warnings=tuple(warnings))
+
+
+def _refuse_cuda(pins: Iterable[Pin], snapshot: Snapshot, replaced: Collection[str]) -> None:
+    """An image's own build, known by its local version, is not replaced by a build for other GPUs.
+
+    Not even where the user names it in `replace`: no index has a build for LUMI's GPUs under that name, and
+    what it has installs gigabytes of CUDA libraries first. Raises ResolutionError.
+    """
+    built = {canonicalize_name(package.name): package.version for package in snapshot.packages}
+    for pin in pins:
+        have = built.get(canonicalize_name(pin.name), "")
+        cuda = next((line for line in pin.requires if line.startswith("nvidia-")), None)
+        if pin.name in replaced and "+" in have and cuda is not None:
+            new = f"{pin.name} {pin.version}"
+            raise ResolutionError(
+                f"{new} is a build for CUDA, and would replace the image's {pin.name} {have}",
+                f"{new} needs {cuda.partition(';')[0].strip()}",
+                hint=f'take "{pin.name}" out of [resolve] replace, and choose an image with the\n'
+                f"{pin.name} that you need: `lumienv image list` shows what there is",
+            )
 
 
 def _too_long(snapshot: Snapshot, error: SearchTooLongError) -> ResolutionError:

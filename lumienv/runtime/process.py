@@ -3,8 +3,11 @@
 `lumienv run` does not come here: it replaces itself with the command.
 """
 
+import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,29 +34,45 @@ def capture(
 ) -> Completed:
     """Run a program to its end and return what it printed; `timeout` in seconds.
 
-    `env` is the whole environment, None for this process's own. Ctrl-C reaches the program too (it is in
-    the same process group) and is raised here once it has ended.
+    `env` is the whole environment, None for this process's own. When this process is interrupted, the
+    program and what it has started are ended before the interruption goes on.
     Raises ContainerError when the program cannot be started or does not end in time.
     """
     try:
-        done = subprocess.run(
+        started = subprocess.Popen(
             list(argv),
             env=None if env is None else dict(env),
-            input=stdin if stdin is not None else None,
-            stdin=None if stdin is not None else subprocess.DEVNULL,
-            capture_output=True,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            timeout=timeout,
             cwd=cwd,
-            check=False,
+            start_new_session=True,
         )
     except FileNotFoundError as error:
         raise ContainerError(f"cannot start {argv[0]}: there is no such program") from error
     except OSError as error:
         raise ContainerError(f"cannot start {argv[0]}: {error.strerror}") from error
-    except subprocess.TimeoutExpired as error:
-        raise ContainerError(
-            f"{argv[0]} did not end within {timeout:.0f} seconds", hint="try again, or on another node"
-        ) from error
-    return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
+    with started:
+        try:
+            out, err = started.communicate(stdin, timeout)
+        except subprocess.TimeoutExpired as error:
+            _end(started)
+            raise ContainerError(
+                f"{argv[0]} did not end within {timeout:.0f} seconds", hint="try again, or on another node"
+            ) from error
+        except BaseException:
+            _end(started)
+            raise
+    return Completed(tuple(argv), started.returncode, out, err)
+
+
+def _end(started: "subprocess.Popen[str]") -> None:
+    """End a program and all that it has started; a container's processes hang on to its runtime."""
+    for how, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, None)):
+        with suppress(ProcessLookupError):
+            os.killpg(started.pid, how)
+        with suppress(subprocess.TimeoutExpired):
+            started.wait(patience)
+            return

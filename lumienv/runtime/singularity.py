@@ -77,7 +77,11 @@ class Singularity:
     def _container_env(self, surroundings: Surroundings) -> dict[str, str]:
         own = self.flavour.upper()
         env = {f"{own}ENV_{name}": value for name, value in surroundings.env.items()}
-        if surroundings.prepend_path:
+        path = surroundings.env.get("PATH")
+        if path is not None:
+            # A whole PATH makes the runtimes ignore PREPEND_PATH; the overlay has to stay in front of it.
+            env[f"{own}ENV_PATH"] = ":".join((*surroundings.prepend_path, path))
+        elif surroundings.prepend_path:
             env[f"{own}ENV_PREPEND_PATH"] = ":".join(surroundings.prepend_path)
         return env | {f"{own}_NO_EVAL": "1"}
 

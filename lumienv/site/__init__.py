@@ -37,14 +37,16 @@ class Site:
     """node-local, for staging"""
 
 
-def load_site(environ: Mapping[str, str]) -> Site:
+def load_site(environ: Mapping[str, str], folder: Path | None = None) -> Site:
     """The site of this machine, with the user's `LUMIENV_IMAGE_PATH` and `LUMIENV_CACHE_DIR` applied.
+
+    `folder` is the project's, by default the current one.
 
     Raises ManifestError for a site file that is missing or broken.
     """
     path, data = _site_file(environ)
     try:
-        return _site(path, data, environ)
+        return _site(path, data, environ, folder or Path.cwd())
     except (AttributeError, KeyError, TypeError, IndexError, ValueError) as error:
         raise ManifestError(
             f"the site file {path} does not have the form of one ({type(error).__name__}: {error})",
@@ -52,21 +54,26 @@ def load_site(environ: Mapping[str, str]) -> Site:
         ) from None
 
 
-def _site(path: Path, data: Mapping[str, Any], environ: Mapping[str, str]) -> Site:
+def _site(path: Path, data: Mapping[str, Any], environ: Mapping[str, str], folder: Path) -> Site:
     images = environ.get("LUMIENV_IMAGE_PATH")
     folders = images.split(":") if images else data.get("images", {}).get("folders", [])
     if not isinstance(folders, list):
         raise TypeError("images.folders is a list")
-    cache = environ.get("LUMIENV_CACHE_DIR") or _cache(data, environ)
+    cache = environ.get("LUMIENV_CACHE_DIR") or _cache(data, environ, folder)
     return Site(
         name=str(data.get("name", path.stem)),
-        image_folders=tuple(Path(folder) for folder in folders if folder),
+        image_folders=tuple(_absolute(name) for name in folders if name),
         binds=tuple(
             SiteBind(entry["path"], bool(entry.get("optional", True))) for entry in data.get("bind", [])
         ),
-        cache=Path(cache),
-        scratch=Path(environ.get("TMPDIR") or data.get("scratch", {}).get("folder", "/tmp")),  # noqa: S108
+        cache=_absolute(cache),
+        scratch=_absolute(environ.get("TMPDIR") or data.get("scratch", {}).get("folder", "/tmp")),  # noqa: S108
     )
+
+
+def _absolute(name: str) -> Path:
+    """Builds run in another folder, so a relative place is settled here."""
+    return Path(name).expanduser().absolute()
 
 
 def _site_file(environ: Mapping[str, str]) -> tuple[Path, dict[str, Any]]:
@@ -97,25 +104,37 @@ def _read(path: Path) -> dict[str, Any]:
         raise ManifestError(f"the site file {path} is not valid TOML: {error}") from None
 
 
-def _cache(data: Mapping[str, Any], environ: Mapping[str, str]) -> str:
-    """The site's cache folder, its `{project}` and `{user}` filled in; else the XDG one.
-
-    The project is the one whose folder the user stands in or has asked Slurm for.
-    """
+def _cache(data: Mapping[str, Any], environ: Mapping[str, str], folder: Path) -> str:
+    """The site's cache folder, its `{project}` and `{user}` filled in; else the XDG one."""
     pattern = data.get("cache", {}).get("folder")
     if pattern is not None and not isinstance(pattern, str):
         raise TypeError("cache.folder is text")
+    (pattern or "").format(project="", user="")  # a placeholder that nobody fills is a mistake everywhere
     user = environ.get("USER") or environ.get("LOGNAME") or str(os.getuid())
     if pattern:
-        for project in _projects(environ):
-            folder = str(pattern.format(project=project, user=user))
+        for project in _projects(environ, folder):
+            place = str(pattern.format(project=project, user=user))
             if os.access(pattern.partition("{project}")[0] + project, os.W_OK):
-                return folder
-    home = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME", "/")) / ".cache")
+                return place
+    home = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME") or Path.home()) / ".cache")
     return str(Path(home) / "lumienv")
 
 
-def _projects(environ: Mapping[str, str]) -> list[str]:
-    here = [part for part in Path(environ.get("PWD") or Path.cwd()).parts if part.startswith("project_")]
-    asked = [environ[name] for name in ("SLURM_JOB_ACCOUNT", "SBATCH_ACCOUNT") if environ.get(name)]
-    return here[:1] + asked
+def _projects(environ: Mapping[str, str], folder: Path) -> list[str]:
+    """The LUMI projects that may be meant, the likeliest first.
+
+    That in whose folder the user works (workspaces may be links), that which Slurm is asked to bill, those
+    that the user is a member of.
+    """
+    import grp
+
+    parts = (*folder.parts, *Path(os.path.realpath(folder)).parts)
+    named = [part for part in parts if part.startswith("project_")]
+    named += [environ[name] for name in ("SLURM_JOB_ACCOUNT", "SBATCH_ACCOUNT") if environ.get(name)]
+    for number in os.getgroups():
+        try:
+            group = grp.getgrgid(number).gr_name
+        except KeyError:
+            continue
+        named += [group] if group.startswith("project_") else []
+    return list(dict.fromkeys(named))

@@ -177,6 +177,46 @@ def test_a_mode_of_a_later_version_is_said_to_be_one(lab, local):
     assert "not supported by this version" in refused(local, "sync", "--mode", "sif", status=2)
 
 
+@pytest.mark.parametrize(
+    ("what", "variables"),
+    [
+        ("a file where the store should be", {}),
+        ("a cache that is a file", {"LUMIENV_CACHE_DIR": "afile"}),
+        ("a scratch folder that is not there", {"TMPDIR": "nowhere"}),
+    ],
+)
+def test_a_place_that_is_none_is_said(lab, local, wheels, what, variables):
+    make_wheel(wheels, "thing", "1.0")
+    local.write(f'path = "{lab.images["pytorch"]}"', ["thing"])
+    (local.directory / "afile").write_text("")
+    if not variables:
+        (local.directory / ".lumienv").write_text("")
+
+    said = refused(local, "sync", **variables)
+
+    assert "help: " in said
+    assert "in lumienv itself" not in said
+
+
+def test_a_relative_cache_lies_in_the_current_folder(lab, local, wheels):
+    make_wheel(wheels, "thing", "1.0")
+    local.write(f'path = "{lab.images["pytorch"]}"', ["thing"])
+
+    local.lumienv("sync", LUMIENV_CACHE_DIR="own-cache")
+
+    assert (local.directory / "own-cache/wheels").is_dir()
+
+
+def test_a_store_that_is_not_lumienvs_is_left_alone(lab, local, wheels):
+    make_wheel(wheels, "thing", "1.0")
+    local.write(f'path = "{lab.images["pytorch"]}"', ["thing"], '[sync]\nstore = "."\n')
+
+    said = refused(local, "sync")
+
+    assert "is no store of lumienv's" in said
+    assert not (local.directory / ".gitignore").exists()
+
+
 def test_a_damaged_environment_is_made_anew(lab, local, wheels):
     make_wheel(wheels, "thing", "1.0")
     local.write(f'path = "{lab.images["pytorch"]}"', ["thing"])
@@ -237,24 +277,25 @@ if os.geteuid() == 0:  # only root can mount the small file system that is to be
 # -- interruptions ---------------------------------------------------------------------------------------
 
 
-def stopped_at(workspace, moment, how, *words):
-    """Start `lumienv sync`, stop it as soon as `moment()` is true, and return its exit status and words."""
-    with workspace.start("sync", *words) as running:
+def stopped_at(workspace, moment, how, *words, **variables):
+    """Start `lumienv sync` and stop it when `moment()` is true: status, words, whether it came to that."""
+    with workspace.start("sync", *words, **variables) as running:
         while running.poll() is None and not moment():
             pass
-        if running.poll() is None:
-            os.killpg(running.pid, how)
+        reached = running.poll() is None
+        if reached:
+            os.kill(running.pid, how)
         _, said = running.communicate(timeout=120)
-    return running.returncode, said
+    return running.returncode, said, reached
 
 
 MOMENTS = ["at once", "lock written", "wheel arriving", "staging", "tree begun", "package installed"]
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("name", MOMENTS)
 def test_a_sync_that_is_stopped_leaves_the_old_environment_and_nothing_else(
-    lab, local, wheels, index, name, how
+    lab, local, wheels, index, tmp_path, name, how
 ):
     make_wheel(wheels, "thing", "1.0")
     local.write(f'path = "{lab.images["pytorch"]}"', ["thing<2"])
@@ -264,30 +305,37 @@ def test_a_sync_that_is_stopped_leaves_the_old_environment_and_nothing_else(
     index.latency = 100.0
     old_lock = local.lock_path.read_bytes()
     generations = local.directory / ".lumienv/generations"
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
     moment = {
         "at once": lambda: True,
         "lock written": lambda: local.lock_path.read_bytes() != old_lock,
         "wheel arriving": lambda: any((local.cache / "wheels/parts").glob("*.part")),
         "staging": lambda: any(generations.glob(".staging-*")),
-        "tree begun": lambda: any(generations.glob(".staging-*/tree/bin/python")),
-        "package installed": lambda: any(
-            generations.glob(".staging-*/tree/lib/python3*/site-packages/thing*")
-        ),
+        "tree begun": lambda: any(generations.glob(".staging-*/tree/pyvenv.cfg")),
+        "package installed": lambda: any(generations.glob(".staging-*/tree/lib/*/site-packages/thing*")),
     }[name]
 
-    status, said = stopped_at(local, moment, how)
+    status, said, reached = stopped_at(local, moment, how, TMPDIR=str(scratch))
     show = ("run", "--no-sync", "--", "python", "-c", "import thing; print(thing.__version__)")
     old = local.lumienv(*show)
+    after_stop = [entry.name for entry in scratch.iterdir()]
     index.latency = 0.0
-    local.lumienv("sync")
+    local.lumienv("sync", TMPDIR=str(scratch))
 
-    if status not in (0, -how):  # the signal may come before Python listens, or after all is done
+    assert reached, "the sync was over before it came to this point"
+    assert "Traceback" not in said
+    assert old == "1.0\n"
+    if how == signal.SIGKILL or name == "at once":  # before Python listens, a signal ends it as it does any
+        assert status in (-how, 130)
+    else:
         assert status == 130, said
         assert "interrupted" in said
-    assert "Traceback" not in said
-    assert old == "1.0\n" or status == 0
+        assert after_stop == []
+        assert not list(generations.glob(".staging-*"))
     assert local.lumienv(*show) == "2.0\n"
     assert not list(generations.glob(".staging-*"))
+    assert not list(scratch.iterdir())
     assert not list(local.directory.glob(".pylock*"))
 
 

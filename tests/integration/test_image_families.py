@@ -110,13 +110,29 @@ def test_a_newer_release_that_the_user_lets_replace_the_images_is_the_one_import
     assert local.python("import tqdm; print(tqdm.__version__)") == "99.0"
 
 
-def test_a_package_that_would_hide_a_module_of_the_image_is_not_put_in_place(lab, local, wheels):
-    make_wheel(wheels, "other-name", "1.0", modules={"numpy/__init__.py": "__version__ = '0'\n"})
+@pytest.mark.parametrize(
+    ("module", "owner"),
+    [
+        ("numpy/__init__.py", "numpy 1.26.4"),
+        ("torchvision.py", "torchvision 0.22.1+rocm6.2.4"),  # a module here, a package there
+        ("imgtool/__init__.py", "imgtool 1.0"),  # and the other way round
+    ],
+)
+def test_a_package_that_would_hide_a_module_of_the_image_is_refused(lab, local, wheels, module, owner):
+    make_wheel(wheels, "other-name", "1.0", modules={module: "__version__ = '0'\n"})
     local.write(f'path = "{lab.images["pytorch"]}"', ["other-name"])
 
     said = local.try_("sync")
 
     assert said.status == 1
-    assert "other-name 1.0 would hide numpy 1.26.4 of the image: both have numpy/__init__.py" in said.err
-    assert "omit" in said.err
+    assert f"other-name 1.0 would hide {owner} of the image: both have the module" in said.err
+    assert 'omit = ["other-name"]' in said.err
     assert not local.current.exists()
+
+
+def test_a_namespace_that_the_image_has_too_hides_nothing(lab, local, wheels):
+    make_wheel(wheels, "our-plugin", "1.0", modules={"mpl_toolkits/ours.py": "here = True\n"})
+    local.write(f'path = "{lab.images["pytorch"]}"', ["our-plugin"])
+    local.lumienv("sync")
+
+    assert local.python("import mpl_toolkits.ours as o; print(o.here)") == "True"

@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import signal
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -146,13 +148,79 @@ def test_a_changed_image_is_noticed_before_anything_runs(lab, local, wheels, tmp
     assert "lumienv sync" in said.err
 
 
-def test_run_works_from_a_folder_below_the_project(project):
-    below = project.directory / "src"
-    below.mkdir()
+def test_run_works_from_a_folder_below_the_project_and_starts_there(project):
+    below = replace(project, directory=project.directory / "src")
+    below.directory.mkdir()
 
-    done = project.shell([*project.command("run"), "--", "pwd"], PWD=str(below))
+    said = below.lumienv("run", "--", "python", "-c", "import os, overlay_only; print(os.getcwd())")
 
-    assert done.status == 0
+    assert said.strip() == str(below.directory)
+
+
+def test_a_path_of_ones_own_stays_behind_the_overlay(project):
+    code = "import os, overlay_only; print(os.environ['PATH'])"
+
+    path = project.lumienv("run", "--env", "PATH=/mine:/usr/bin", "--", "python", "-c", code)
+
+    assert path.strip() == "/opt/lumienv/bin:/mine:/usr/bin"
+
+
+def test_printing_syncs_nothing(project, wheels):
+    make_wheel(wheels, "another", "1.0")
+    manifest = project.directory / "lumienv.toml"
+    manifest.write_text(manifest.read_text().replace('"overlay-only",', '"overlay-only", "another",'))
+    before = list((project.directory / ".lumienv/generations").iterdir())
+
+    said = project.try_("run", "--print", "--", "true")
+
+    assert said.status == 1
+    assert "bring it up to date first: lumienv sync" in said.err
+    assert list((project.directory / ".lumienv/generations").iterdir()) == before
+
+
+def test_a_sync_on_the_way_keeps_the_groups_that_were_chosen(lab, local, wheels):
+    for name in ("thing", "tool", "extra", "new"):
+        make_wheel(wheels, name, "1.0")
+    groups = '[dependency-groups]\ndev = ["tool"]\nmore = ["extra"]\n'
+    local.write(f'path = "{lab.images["pytorch"]}"', ["thing"], groups)
+    local.lumienv("sync", "--no-dev", "--group", "more")
+    local.write(f'path = "{lab.images["pytorch"]}"', ["thing", "new"], groups)
+
+    look = "import importlib.util as u; print([n for n in ('new', 'tool', 'extra') if u.find_spec(n)])"
+
+    assert local.python(look) == "['new', 'extra']"
+
+
+def test_a_generation_that_came_with_a_copy_is_made_anew(project, tmp_path):
+    shutil.copytree(project.directory, tmp_path / "copy", symlinks=True)
+    copied = replace(project, directory=tmp_path / "copy")
+
+    refused = copied.try_("run", "--no-sync", "--", "echo", "it ran")
+    made_anew = copied.try_("run", "--", "python", "-c", "import overlay_only; print('fine')")
+
+    assert refused.status == 1
+    assert "was not made by you" in refused.err
+    assert "it ran" not in refused.out
+    assert (made_anew.status, made_anew.out) == (0, "fine\n")
+
+
+def test_a_job_goes_on_while_the_same_environment_is_made_anew_under_it(project):
+    # It says that it runs, waits for a word, and imports what it has not imported before.
+    code = "print('running', flush=True); input(); import overlay_only; print('fine')"
+    words = project.command("run", "--no-sync", "--", "python", "-c", code)
+    with subprocess.Popen(
+        words,
+        cwd=project.directory,
+        env=project.environment({}),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as job:
+        assert job.stdout is not None
+        assert job.stdout.readline() == "running\n"
+        # Without its notes lumienv takes the generation for somebody else's, and makes another.
+        project.lumienv("sync", XDG_STATE_HOME=str(project.cache / "other-state"))
+        assert job.communicate("go\n", timeout=60)[0] == "fine\n"
 
 
 def test_moving_the_project_breaks_nothing(project, tmp_path):

@@ -40,6 +40,16 @@ def test_the_stack_runs_on_the_pytorch_image_with_the_images_numpy(lab, workspac
     assert answer[4].startswith("/opt/lumienv/lib/")
 
 
+def test_a_release_that_is_too_new_for_the_image_is_named_with_a_line_to_type(lab, workspace):
+    workspace.write(f'path = "{lab.images["pytorch"]}"', ["pyarrow>=24"])
+
+    said = workspace.try_("sync")
+
+    assert said.status == 0
+    assert "import pyarrow (pyarrow) fails here: ImportError: pyarrow requires NumPy 2" in said.err
+    assert '[resolve] constraints = ["pyarrow<' in said.err
+
+
 def test_a_package_that_fails_to_import_here_is_said_but_does_not_stop_the_sync(lab, workspace):
     workspace.write(f'path = "{lab.images["pytorch"]}"', ["accelerate"])
 

@@ -72,7 +72,7 @@ class Synced:
 
     def why_stale(self) -> str | None:
         manifest = read_manifest(find_manifest(self.folder))
-        return why_stale(manifest, manifest.store_path / "current")
+        return why_stale(manifest)
 
     def plan(self, *command: str, **options: object) -> LaunchPlan:
         environ = self.environ | dict(options.pop("environ", {}))  # type: ignore[call-overload]

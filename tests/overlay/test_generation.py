@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from lumienv.errors import StoreError
 from lumienv.overlay.generation import Entrance, Generation, read_generation
-from lumienv.overlay.trust import note_down
+from lumienv.overlay.trust import note_down, seal_of
 
 MADE = Generation(
     path=Path("/store/generations/venv-aaaa"),
@@ -25,22 +26,40 @@ MADE = Generation(
     runtime="apptainer",
     python="3.12.9",
     groups=("dev", "test"),
-    seal="00" * 16,
     entrance=Entrance({"CONDA_PREFIX": "/opt/conda", "NASTY": "a\n'\"$"}, ("/opt/conda/bin",), "source x"),
 )
 
 
-@pytest.fixture(autouse=True)
-def _made_by_this_user() -> None:
-    note_down(MADE.seal, os.environ)
-
-
-def written(folder: Path, text: str) -> Path:
+def written(folder: Path, text: str, *, noted: bool = True) -> Path:
     folder.mkdir(exist_ok=True)
     folder.chmod(0o755)
     (folder / "generation.json").write_text(text)
     (folder / "generation.json").chmod(0o644)
+    if noted:
+        note_down(seal_of(text.encode(), folder.stat().st_ino), os.environ)
     return folder
+
+
+def test_one_that_this_user_did_not_make_is_not_run(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="was not made by you") as caught:
+        read_generation(written(tmp_path / "g", MADE.to_json(), noted=False))
+    assert "lumienv sync" in (caught.value.hint or "")
+
+
+def test_a_copy_of_ones_own_is_not_run_but_a_moved_one_is(tmp_path: Path) -> None:
+    own = written(tmp_path / "own", MADE.to_json())
+    shutil.copytree(own, tmp_path / "copy")
+    with pytest.raises(StoreError, match="was not made by you"):
+        read_generation(tmp_path / "copy")
+    own.rename(tmp_path / "moved")
+    assert read_generation(tmp_path / "moved").digest == MADE.digest
+
+
+def test_one_whose_description_was_changed_is_not_run(tmp_path: Path) -> None:
+    own = written(tmp_path / "own", MADE.to_json())
+    (own / "generation.json").write_text(MADE.to_json().replace("/images/lumi.sif", "/tmp/evil.sif"))
+    with pytest.raises(StoreError, match="was not made by you"):
+        read_generation(own)
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from lumienv.errors import StoreError
-from lumienv.overlay.generation import Generation
-from lumienv.overlay.store import Store, drop_write_bits
+from lumienv.overlay.generation import Generation, current_generation
+from lumienv.overlay.store import Store, protect
 
 WRITER = """
 import os, signal, sys
@@ -63,7 +63,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def content(store: Store) -> str:
-    return (store.current_generation().tree / "bin" / "tool").read_text()
+    return (current_generation(store.root).tree / "bin" / "tool").read_text()
 
 
 def leftovers(store: Store) -> list[str]:
@@ -75,22 +75,23 @@ def leftovers(store: Store) -> list[str]:
 
 def test_an_empty_store_says_how_to_make_an_environment(store: Store) -> None:
     with pytest.raises(StoreError) as caught:
-        store.current_generation()
+        current_generation(store.root)
     assert "lumienv sync" in (caught.value.hint or "")
     assert store.find("venv", "sha256:" + "a" * 64) is None
 
 
 def test_a_published_generation_is_current_and_found_again(store: Store) -> None:
     published = publish(store)
-    assert published.path == store.generations / ("venv-" + "a" * 16)
-    assert store.current_generation() == published
+    assert published.path.parent == store.generations
+    assert published.path.name.startswith("venv-" + "a" * 16 + "-")
+    assert current_generation(store.root) == published
     assert store.find("venv", published.digest) == published
     assert store.find("squashfs", published.digest) is None
     assert leftovers(store) == []
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o007, 0o000])
-def test_a_published_generation_has_no_write_bits(store: Store, umask: int) -> None:
+def test_what_is_published_can_be_written_to_by_nobody_else(store: Store, umask: int) -> None:
     before = os.umask(umask)
     try:
         published = publish(store)
@@ -98,7 +99,8 @@ def test_a_published_generation_has_no_write_bits(store: Store, umask: int) -> N
         os.umask(before)
     paths = [published.path, *published.path.rglob("*")]
     assert len(paths) == 5
-    assert [path for path in paths if path.stat().st_mode & 0o222] == []
+    assert [path for path in paths if path.is_file() and path.stat().st_mode & 0o222] == []
+    assert [path for path in paths if path.stat().st_mode & 0o022] == []
 
 
 def test_the_link_is_relative_so_that_a_project_can_move(store: Store, tmp_path: Path) -> None:
@@ -110,9 +112,9 @@ def test_the_link_is_relative_so_that_a_project_can_move(store: Store, tmp_path:
 def test_a_later_generation_leaves_the_earlier_one_for_jobs_that_use_it(store: Store) -> None:
     first, second = publish(store, "a"), publish(store, "b")
     assert (first.tree / "bin" / "tool").read_text() == "a"
-    assert store.current_generation() == second
+    assert current_generation(store.root) == second
     store.select(first)
-    assert store.current_generation() == first
+    assert current_generation(store.root) == first
 
 
 def test_selecting_what_is_selected_changes_nothing(store: Store) -> None:
@@ -135,6 +137,7 @@ def test_a_generation_that_cannot_be_trusted_is_made_anew(store: Store) -> None:
     assert store.find("venv", published.digest) is None
     again = publish(store)
     assert not (again.path / "planted").exists()
+    assert (published.tree / "bin" / "tool").exists(), "a job may be running in it"
 
 
 def test_a_build_that_fails_leaves_the_old_environment_and_nothing_else(store: Store) -> None:
@@ -162,8 +165,8 @@ KILLED = {
     "while building": "with store.writing(print), store.staging() as staged:\n    build(staged)\n    die()\n",
     "before the rename": (
         "import lumienv.overlay.store as module\n"
-        "drop = module.drop_write_bits\n"
-        "module.drop_write_bits = lambda root: (drop(root), die())\n"
+        "drop = module.protect\n"
+        "module.protect = lambda root: (drop(root), die())\n"
         "with store.writing(print), store.staging() as staged:\n"
         "    build(staged)\n    store.publish(staged, generation(store, 'b'))\n"
     ),
@@ -186,7 +189,7 @@ def test_a_killed_writer_leaves_the_old_environment_and_the_next_one_tidies_up(
     assert content(store) == "a"
     published = publish(store, "b")
     assert content(store) == "b"
-    assert store.current_generation() == published
+    assert current_generation(store.root) == published
     assert leftovers(store) == []
 
 
@@ -243,14 +246,14 @@ def test_a_store_that_is_closed_to_this_user_is_a_sentence(store: Store) -> None
         pass
 
 
-# -- drop_write_bits -------------------------------------------------------------------------------------
+# -- protect -------------------------------------------------------------------------------------
 
 
 def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_every_write_bit_is_taken_off_and_no_other(tmp_path: Path) -> None:
+def test_files_lose_their_write_bits_and_folders_those_of_others(tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / "deep").mkdir(parents=True)
     modes = {"run": 0o775, "deep/data": 0o664, "deep/secret": 0o600}
@@ -259,13 +262,13 @@ def test_every_write_bit_is_taken_off_and_no_other(tmp_path: Path) -> None:
         (root / name).chmod(mode)
     (root / "deep").chmod(0o770)
     root.chmod(0o2777)
-    drop_write_bits(root)
+    protect(root)
     assert {name: mode_of(root / name) for name in modes} == {
         "run": 0o555,
         "deep/data": 0o444,
         "deep/secret": 0o400,
     }
-    assert (mode_of(root / "deep"), mode_of(root)) == (0o550, 0o2555)
+    assert (mode_of(root / "deep"), mode_of(root)) == (0o750, 0o2755)
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "nothing"])
@@ -282,7 +285,7 @@ def test_what_links_lead_to_is_left_alone(tmp_path: Path, kind: str) -> None:
     root = tmp_path / "root"
     root.mkdir()
     (root / "link").symlink_to(outside)
-    drop_write_bits(root)
+    protect(root)
     assert (root / "link").is_symlink()
     if kind != "nothing":
         assert mode_of(outside) == 0o777

@@ -529,3 +529,12 @@ def test_markers_that_name_several_extras_are_judged_for_each(world: World) -> N
         world.offer(name, "1.0")
     assert world.taken("tool[x]").keys() == {"tool", "a", "d"}  # d: the bare tool wants it
     assert world.taken("tool[y]").keys() == {"tool", "a", "b", "d"}
+
+
+def test_an_images_own_build_is_not_replaced_by_one_for_cuda_even_when_it_is_named(world: World) -> None:
+    world.image("torch==2.7.1+rocm6.2.4")
+    world.offer("torch", "2.8.0", ["nvidia-cublas-cu12==12.8.4.1; platform_system == 'Linux'"])
+    world.offer("nvidia-cublas-cu12", "12.8.4.1")
+    message = world.failure("torch>=2.8", replace=["torch"])
+    assert message.startswith("error: torch 2.8.0 is a build for CUDA, and would replace the image's torch 2.7.1+rocm")
+    assert 'take "torch" out of [resolve] replace' in message

@@ -53,16 +53,33 @@ def test_the_cache_lies_in_the_project_that_the_user_stands_in(tmp_path: Path) -
     (tmp_path / "project_1").mkdir()
     (tmp_path / "project_2").mkdir()
     environ = site_file(tmp_path, f'[cache]\nfolder = "{tmp_path}/{{project}}/{{user}}/.cache/lumienv"\n')
-    inside = environ | {"PWD": "/projappl/project_1/code"}
-    assert load_site(inside).cache == tmp_path / "project_1/ada/.cache/lumienv"
+    inside = Path("/projappl/project_1/code")
+    assert load_site(environ, inside).cache == tmp_path / "project_1/ada/.cache/lumienv"
     asked = environ | {"SLURM_JOB_ACCOUNT": "project_2"}
-    assert load_site(asked).cache == tmp_path / "project_2/ada/.cache/lumienv"
-    assert load_site(inside | asked | inside).cache == tmp_path / "project_1/ada/.cache/lumienv"
+    assert load_site(asked, Path("/")).cache == tmp_path / "project_2/ada/.cache/lumienv"
+    assert load_site(asked, inside).cache == tmp_path / "project_1/ada/.cache/lumienv"
+
+
+def test_a_workspace_that_is_a_link_into_a_project_belongs_to_it(tmp_path: Path) -> None:
+    (tmp_path / "project_1/work").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "project_1/work")
+    environ = site_file(tmp_path, f'[cache]\nfolder = "{tmp_path}/{{project}}/{{user}}"\n')
+    assert load_site(environ, tmp_path / "link").cache == tmp_path / "project_1/ada"
+
+
+def test_relative_places_are_settled_at_once_as_builds_run_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    relative = {"LUMIENV_CACHE_DIR": "c", "TMPDIR": "t", "LUMIENV_IMAGE_PATH": "i:~/j"}
+    site = load_site(site_file(tmp_path, "") | relative)
+    assert (site.cache, site.scratch) == (tmp_path / "c", tmp_path / "t")
+    assert site.image_folders == (tmp_path / "i", Path.home() / "j")
 
 
 def test_a_project_folder_that_is_not_there_is_no_cache(tmp_path: Path) -> None:
     environ = site_file(tmp_path, f'[cache]\nfolder = "{tmp_path}/{{project}}/{{user}}"\n')
-    assert load_site(environ | {"PWD": "/scratch/project_9"}).cache == Path("/home/ada/.cache/lumienv")
+    assert load_site(environ, Path("/scratch/project_9")).cache == Path("/home/ada/.cache/lumienv")
 
 
 @pytest.mark.parametrize("wanted", ["nowhere", "/does/not/exist.toml"])
