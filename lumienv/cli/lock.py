@@ -67,10 +67,8 @@ def show_lock(output: Output, outcome: LockOutcome) -> None:
     for line in outcome.added:
         output.result(line, "+")
     verb = "locked" if outcome.written else "would lock"
-    provided = len(outcome.provided)
-    output.result(
-        f"{verb} {_count(outcome.total, 'package')}, {provided} of the image's, in {outcome.seconds:.1f} s"
-    )
+    packages, provided = _count(outcome.total, "package"), len(outcome.provided)
+    output.result(f"{verb} {packages} on top of {provided} of the image's, in {outcome.seconds:.1f} s")
 
 
 def _count(number: int, what: str) -> str:

@@ -122,7 +122,7 @@ class Manifest:
 
     @property
     def store_path(self) -> Path:
-        """Where generations are kept."""
+        """Where generations are kept; `~` and `$USER` in it are the user's."""
         return self.directory / os.path.expanduser(os.path.expandvars(self.store))  # noqa: PTH111
 
     def inputs_digest(self) -> str:
