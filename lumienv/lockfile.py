@@ -45,8 +45,6 @@ class LockedWheel:
     sha256: str
     size: int | None = None
     """bytes"""
-    dependencies: tuple[str, ...] = ()
-    """names, informational"""
 
 
 @dataclass(frozen=True)
@@ -256,7 +254,6 @@ def _locked(package: Package, wheel: PackageWheel) -> LockedWheel:
         url=wheel.url or "",
         sha256=wheel.hashes["sha256"],
         size=wheel.size,
-        dependencies=tuple(entry["name"] for entry in package.dependencies or ()),
     )
 
 

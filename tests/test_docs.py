@@ -47,6 +47,19 @@ def test_every_command_that_a_page_shows_is_one(command):
     assert [option for option in options if option not in help_.stdout] == []
 
 
+def hints() -> list[str]:
+    """The commands that lumienv's own messages tell people to type."""
+    sources = "\n".join(path.read_text() for path in sorted((ROOT / "lumienv").rglob("*.py")))
+    advised = r"(?:`|run |first: |anew: |date: )lumienv ([a-z]+(?: (?:list|show))?(?: --?[a-zA-Z-]+)*)"
+    found = re.findall(advised, sources)
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize("hint", hints())
+def test_every_command_that_a_message_advises_is_one(hint):
+    test_every_command_that_a_page_shows_is_one(hint)
+
+
 def test_no_page_names_a_package_registry_or_a_path_of_one_machine():
     words = (
         "py" + "pi.org",

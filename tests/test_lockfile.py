@@ -187,7 +187,6 @@ def test_groups_decide_what_is_selected(tmp_path: Path) -> None:
         url=f"{FILES}/h5py-3.14.0-cp312-cp312-manylinux_2_35_x86_64.whl",
         sha256=f"{4:064x}",
         size=1234,
-        dependencies=("numpy",),
     )
 
 

@@ -12,7 +12,7 @@ from lumienv.errors import ImageError, ManifestError, UsageError
 from lumienv.launch.slurm import reaching
 from lumienv.manifest import HostValue, Manifest
 from lumienv.overlay.generation import Generation
-from lumienv.runtime import Bind, Runtime, Surroundings
+from lumienv.runtime import Bind, Command, Runtime, Surroundings
 from lumienv.runtime.host import Host
 from lumienv.runtime.singularity import Singularity, find
 from lumienv.site import Site
@@ -22,20 +22,13 @@ _LIVE = '{activation} || exit; PATH={prefix}/bin:$PATH; exec "$@"'
 
 
 @dataclass(frozen=True)
-class LaunchPlan:
-    """A command to become. `unset` are host variables that must not reach it."""
+class LaunchPlan(Command):
+    """A command to become, and how it is written down. `unset` are host variables that must not reach it."""
 
-    argv: tuple[str, ...]
-    env: Mapping[str, str]
-    unset: tuple[str, ...] = ()
     secrets: Mapping[str, str] = field(default_factory=dict)
     """names in `env` whose value is the host's: name → the host's variable"""
     written_as: tuple[tuple[str, str], ...] = ()
     """pieces of the words, and the shell's expressions to print for them: see `__str__`"""
-
-    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
-        """The whole environment of the command."""
-        return {k: v for k, v in inherited.items() if k not in self.unset} | dict(self.env)
 
     def __str__(self) -> str:
         """A line for a shell, which does the same without lumienv.

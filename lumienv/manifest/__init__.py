@@ -46,7 +46,6 @@ class ImageTable:
     selectors: Mapping[str, str] = field(default_factory=dict)
     activate: str = "auto"
     assume: Mapping[str, str] = field(default_factory=dict)
-    line: int | None = None
 
     def selection(self) -> dict[str, object]:
         """What picks the base and decides how it is entered; a generation remembers it."""

@@ -142,7 +142,6 @@ class _Reader:
             selectors=narrowing,
             activate=self.text(table, "image.activate", "auto"),
             assume={name: self.named_text(assume, "image.assume", name) for name in assume},
-            line=self.line(f"image.{kind}"),
         )
 
     def resolve(self, table: dict[str, Any]) -> ResolveTable:

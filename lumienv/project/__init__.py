@@ -4,11 +4,12 @@ Each step takes a `Project` and a `Report`, calls the rooms in order, and return
 """
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from lumienv.files import private_directory
 from lumienv.image.base import find_base
 from lumienv.image.probing import take_snapshot
 from lumienv.image.snapshot import Base, Snapshot
@@ -74,7 +75,10 @@ class Project:
 def open_project(folder: str | None, environ: Mapping[str, str], *, offline: bool = False) -> Project:
     """The project in `folder`, by default the current one, or above it. Raises ManifestError."""
     manifest = read_manifest(find_manifest(start_folder(folder, environ)))
-    return Project(manifest, load_site(environ, manifest.directory), environ, offline)
+    site = load_site(environ, manifest.directory)
+    with suppress(OSError):  # a cache that cannot be made costs time; one that is somebody else's is refused
+        private_directory(site.cache)
+    return Project(manifest, site, environ, offline)
 
 
 def base_of(project: Project, lock: Lock | None = None) -> Base:

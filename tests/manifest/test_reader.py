@@ -97,7 +97,6 @@ def test_every_table_is_read_with_the_lines_of_its_requirements(tmp_path: Path) 
     assert (manifest.image.kind, manifest.image.value) == ("name", "pytorch")
     assert manifest.image.selectors == {"rocm": "6.2.4"}
     assert manifest.image.assume == {"torch": "2.8.0"}
-    assert manifest.image.line == line['name = "pytorch"']
     assert [entry.text for entry in manifest.groups["test"]] == ["pytest", "ipdb"]
     assert [entry.text for entry in manifest.groups["dev"]] == ["pytest", "ipdb", "ruff"]
     assert manifest.sources == {"h5py": "group"}

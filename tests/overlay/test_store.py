@@ -291,3 +291,32 @@ def test_what_links_lead_to_is_left_alone(tmp_path: Path, kind: str) -> None:
         assert mode_of(outside) == 0o777
     if kind == "folder":
         assert mode_of(outside / "inner") == 0o666
+
+
+# -- whose store it is -----------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_the_store_of_another_member_is_left_alone_with_a_way_for_both(store: Store) -> None:
+    publish(store)
+    os.chown(store.root, 65534, 65534)
+    with pytest.raises(StoreError, match="was made by nobody") as caught, store.writing(pytest.fail):
+        pytest.fail("it was written to")
+    assert 'store = ".lumienv-$USER"' in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("umask", [0o007, 0o000])
+def test_nobody_else_can_swap_what_the_store_links_to(store: Store, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        publish(store)
+    finally:
+        os.umask(before)
+    assert [path for path in (store.root, store.generations) if path.stat().st_mode & 0o022] == []
+
+
+def test_a_folder_with_other_things_in_it_is_no_store(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(StoreError, match="is no store of lumienv's"), Store(tmp_path).writing(pytest.fail):
+        pytest.fail("it was written to")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
