@@ -67,8 +67,8 @@ def show_lock(output: Output, outcome: LockOutcome) -> None:
     for line in outcome.added:
         output.result(line, "+")
     verb = "locked" if outcome.written else "would lock"
-    packages, provided = _count(outcome.total, "package"), len(outcome.provided)
-    output.result(f"{verb} {packages} on top of {provided} of the image's, in {outcome.seconds:.1f} s")
+    base = f" on top of {len(outcome.provided)} of the image's" if outcome.provided else ""
+    output.result(f"{verb} {_count(outcome.total, 'package')}{base}, in {outcome.seconds:.1f} s")
 
 
 def _count(number: int, what: str) -> str:
