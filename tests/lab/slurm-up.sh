@@ -9,16 +9,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 need_root
 apt_install slurm-wlm munge
 
-if ! munge -n 2>/dev/null | unmunge >/dev/null 2>&1; then
-  [ -s /etc/munge/munge.key ] || head -c 1024 /dev/urandom >/etc/munge/munge.key
-  chown -R munge: /etc/munge /var/log/munge /var/lib/munge
-  chmod 400 /etc/munge/munge.key
-  chmod 711 /var/lib/munge
-  install -d -o munge -g munge -m 755 /run/munge
-  setpriv --reuid munge --regid munge --clear-groups munged --pid-file="$munge_pid"
-  wait_until 10 sh -c 'munge -n | unmunge' || die "munged does not answer"
-fi
-
 nodes=(nid005001 nid005002)
 wanted=$(mktemp -d)
 trap 'rm -rf "$wanted"' EXIT
@@ -69,6 +59,17 @@ if ! cmp -s "$wanted/slurm.conf" "$conf" || ! cmp -s "$wanted/gres.conf" "$gres"
   rm -rf "$spool"/slurmctld/*
   install -D -m 644 "$wanted/slurm.conf" "$conf"
   install -D -m 644 "$wanted/gres.conf" "$gres"
+fi
+
+# After slurm-down.sh, which stops the munged of an earlier start.
+if ! munge -n 2>/dev/null | unmunge >/dev/null 2>&1; then
+  [ -s /etc/munge/munge.key ] || head -c 1024 /dev/urandom >/etc/munge/munge.key
+  chown -R munge: /etc/munge /var/log/munge /var/lib/munge
+  chmod 400 /etc/munge/munge.key
+  chmod 711 /var/lib/munge
+  install -d -o munge -g munge -m 755 /run/munge
+  setpriv --reuid munge --regid munge --clear-groups munged --pid-file="$munge_pid"
+  wait_until 10 sh -c 'munge -n | unmunge' || die "munged does not answer"
 fi
 
 start() { # PROGRAM PIDFILE LOG [ARGUMENT…]
