@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -55,6 +56,7 @@ class Workspace:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=interruptible,
         )
 
     def try_(self, *words: str, **variables: str) -> Said:
@@ -91,6 +93,11 @@ class Workspace:
 
     def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
         return {**self.environ, "PWD": str(self.directory), **variables}
+
+
+def interruptible() -> None:
+    """In a child, before its program: a job that a shell put into the background ignores SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def make_workspace(directory: Path, cache: Path, **variables: str) -> Workspace:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from index_server import IndexServer
 from wheels import make_wheel
+from workspace import interruptible
 
 from lumienv.errors import PackageIndexError
 from lumienv.index.client import IndexClient
@@ -338,7 +339,9 @@ def test_ctrl_c_ends_the_interpreter_while_a_server_is_silent() -> None:
             f"with IndexClient([index_source('http://127.0.0.1:{port}/simple')], cache=None) as client:\n"
             "    client.page('thing').result()\n"
         )
-        child = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+        child = subprocess.Popen(
+            [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, preexec_fn=interruptible
+        )
         connection, _ = silent.accept()
         with connection:
             connection.recv(10)
