@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import started
+from lumienv.sealed import read_sealed
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
 # What would make one machine's, or one tool's, way longer than another's: configuration, proxies, and
@@ -105,7 +106,10 @@ class Bench:
             for other in cache.iterdir():
                 if other.name != "snapshots":
                     remove(other)
-        facts: dict[str, Any] = json.loads(next((cache / "snapshots").iterdir()).read_text())
+        sealed = read_sealed(next((cache / "snapshots").iterdir()))
+        if sealed is None:
+            raise LeftOutError("the image's snapshot is damaged")
+        facts: dict[str, Any] = json.loads(sealed)
         return cache, facts
 
 
