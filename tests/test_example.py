@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lumienv.manifest import Source
 from lumienv.manifest.reader import KEYS, read_manifest
 
 EXAMPLE = Path(__file__).parents[1] / "lumienv.toml.example"
@@ -35,7 +36,8 @@ def test_everything_in_the_example_is_read_when_it_is_uncommented(tmp_path):
 
     assert manifest.resolve.replace == ("tqdm",)
     assert manifest.indexes[0].explicit
-    assert manifest.sources == {"ourpackage": "group"}
+    assert manifest.sources["ourpackage"] == Source("index", "group")
+    assert {source.kind for source in manifest.sources.values()} == {"index", "path", "git", "url"}
     assert manifest.slurm["exclusive"] is True
     assert set(manifest.groups) == {"dev", "test"}
 
@@ -48,6 +50,6 @@ LATER = {"uri", "snapshot"}
     ("table", "key"), [(table, key) for table, keys in KEYS.items() for key in keys if key not in LATER]
 )
 def test_the_example_shows_every_key_that_is_read(table, key):
-    assert re.search(rf"(^|[\[.]|# |\{{ ){re.escape(key)}( =|\]|\.)", EXAMPLE.read_text(), re.MULTILINE), (
+    assert re.search(rf"(^|[\[.]|# |\{{ |, ){re.escape(key)}( =|\]|\.)", EXAMPLE.read_text(), re.MULTILINE), (
         table
     )

@@ -25,6 +25,7 @@ ORDER = (
     "image",
     "index",
     "resolve",
+    "build",
     "lockfile",
     "overlay",
     "launch",

@@ -81,6 +81,28 @@ class IndexTable:
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where one package comes from, when the order of indexes does not say it.
+
+    An entry of `[sources]`, or the address in a requirement (`mylib @ git+https://…`).
+    """
+
+    kind: str
+    """`index`, `git`, `url` or `path`"""
+    location: str
+    """name of an index; URL, without revision and fragment; or path, as written"""
+    revision: str = ""
+    """git: the branch, tag or commit that is asked for; empty: the default branch"""
+    subdirectory: str = ""
+    """where the project lies in a repository or archive"""
+    editable: bool = False
+
+    def written(self) -> list[object]:
+        """All that decides, for digests."""
+        return [self.kind, self.location, self.revision, self.subdirectory, self.editable]
+
+
+@dataclass(frozen=True)
 class HostValue:
     """A `[run] env` value that is taken from the host when the command starts: never written down."""
 
@@ -106,8 +128,8 @@ class Manifest:
     groups: Mapping[str, tuple[Dependency, ...]] = field(default_factory=dict)
     resolve: ResolveTable = ResolveTable()
     indexes: tuple[IndexTable, ...] = ()
-    sources: Mapping[str, str] = field(default_factory=dict)
-    """package → name of the index it comes from"""
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    """package, as written → where it comes from"""
     mode: str = "venv"
     store: str = ".lumienv"
     run: RunTable = RunTable()
@@ -134,7 +156,7 @@ class Manifest:
             "schema": RESOLVER_SCHEMA,
             "dependencies": [entry.text for entry in self.dependencies],
             "groups": {name: [entry.text for entry in group] for name, group in self.groups.items()},
-            "sources": dict(self.sources),
+            "sources": {name: source.written() for name, source in self.sources.items()},
             "assume": dict(self.image.assume),
             "resolve": [
                 list(self.resolve.replace),

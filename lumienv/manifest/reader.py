@@ -18,10 +18,20 @@ from lumienv.manifest import (
     Manifest,
     ResolveTable,
     RunTable,
+    Source,
 )
+from lumienv.manifest.sources import git_source, url_source
 
 IMAGE_WAYS = ("name", "path", "uri", "host", "snapshot")
 IMAGE_SELECTORS = ("rocm", "python", "version", "hash")
+SOURCE_WAYS = ("index", "path", "git", "url")
+# What may stand beside each of these.
+_SOURCE_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "index": (),
+    "path": ("editable", "subdirectory"),
+    "git": ("rev", "tag", "branch", "subdirectory"),
+    "url": ("subdirectory",),
+}
 
 # Table → its keys. In [run.env], [slurm], [tasks], [dependency-groups], [image.assume] they are the user's.
 KEYS: Mapping[str, tuple[str, ...]] = {
@@ -30,7 +40,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         *("index", "sync", "run", "slurm", "tasks"),
     ),
     "image": (*IMAGE_WAYS, *IMAGE_SELECTORS, "activate", "assume"),
-    "sources.*": ("index",),
+    "sources.*": ("index", "path", "editable", "git", "rev", "tag", "branch", "url", "subdirectory"),
     "resolve": (
         *("replace", "omit", "constraints", "overrides"),
         *("exclude-newer", "prerelease", "resolution", "build"),
@@ -225,20 +235,43 @@ class _Reader:
         self.table_number = 0
         return tuple(found)
 
-    def sources(self, data: dict[str, Any]) -> dict[str, str]:
+    def sources(self, data: dict[str, Any]) -> dict[str, Source]:
         known = {table.get("name") for table in data.get("index", []) if isinstance(table, dict)}
         found = {}
-        for package, source in self.table(data, "sources").items():
+        for package, table in self.table(data, "sources").items():
             key = f"sources.{package}"
-            if not isinstance(source, dict):
+            if not isinstance(table, dict):
                 self.fail(key, "must be a table")
-            self.known(source, "sources.*", key)
-            if "index" not in source:
-                self.fail(key, "names no index", hint='write it as { index = "…" }')
-            found[package] = self.text(source, f"{key}.index", "")
-            if found[package] not in known:
-                self.fail(f"{key}.index", f"names {found[package]}, but no [[index]] has that name")
+            self.known(table, "sources.*", key)
+            found[package] = self._source(table, key)
+            if found[package].kind == "index" and found[package].location not in known:
+                self.fail(f"{key}.index", f"names {found[package].location}, but no [[index]] has that name")
         return found
+
+    def _source(self, table: dict[str, Any], key: str) -> Source:
+        given = [way for way in SOURCE_WAYS if way in table]
+        if len(given) != 1:
+            problem = "names no source" if not given else f"names {' and '.join(given)} at once"
+            self.fail(key, problem, hint='write it as { path = "./folder" }, or with git, url or index')
+        (kind,) = given
+        for option in table:
+            if option != kind and option not in _SOURCE_OPTIONS[kind]:
+                self.fail(f"{key}.{option}", f"says nothing beside {kind}")
+        location = self.text(table, f"{key}.{kind}", "")
+        subdirectory = self.text(table, f"{key}.subdirectory", "")
+        revisions = [self.text(table, f"{key}.{way}", "") for way in ("rev", "tag", "branch") if way in table]
+        if len(revisions) > 1:
+            self.fail(key, "names more than one of rev, tag and branch")
+        if not location:
+            self.fail(f"{key}.{kind}", "is empty")
+        try:
+            if kind == "git":
+                return git_source(location, "".join(revisions), subdirectory)
+            if kind == "url":
+                return url_source(location, subdirectory)
+        except ValueError as error:
+            self.fail(f"{key}.{kind}", str(error))
+        return Source(kind, location, "", subdirectory, self.flag(table, f"{key}.editable"))
 
     def run(self, table: dict[str, Any]) -> RunTable:
         self.known(table, "run")

@@ -113,8 +113,9 @@ def index_client(project: Project, *, refresh: bool = False) -> IndexClient:
 def index_sources(manifest: Manifest, cache: Path, environ: Mapping[str, str]) -> list[IndexSource]:
     """The manifest's indexes in their order, then the one that pip or uv use on this machine."""
     pinned: dict[str, set[str]] = {}
-    for package, index in manifest.sources.items():
-        pinned.setdefault(index, set()).add(package)
+    for package, source in manifest.sources.items():
+        if source.kind == "index":
+            pinned.setdefault(source.location, set()).add(package)
     named = [
         index_source(
             table.url,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from properties import examples
 
 from lumienv.errors import ManifestError
-from lumienv.manifest import Dependency, HostValue, IndexTable, Manifest
+from lumienv.manifest import Dependency, HostValue, IndexTable, Manifest, Source
 from lumienv.manifest.reader import read_manifest
 
 HOST = '[image]\nhost = "python3"\n'
@@ -99,7 +99,7 @@ def test_every_table_is_read_with_the_lines_of_its_requirements(tmp_path: Path) 
     assert manifest.image.assume == {"torch": "2.8.0"}
     assert [entry.text for entry in manifest.groups["test"]] == ["pytest", "ipdb"]
     assert [entry.text for entry in manifest.groups["dev"]] == ["pytest", "ipdb", "ruff"]
-    assert manifest.sources == {"h5py": "group"}
+    assert manifest.sources == {"h5py": Source("index", "group")}
     resolve = manifest.resolve
     assert (resolve.replace, resolve.omit) == (("numpy",), ("triton",))
     assert [entry.text for entry in (*resolve.constraints, *resolve.overrides)] == [
@@ -158,7 +158,7 @@ def test_a_name_with_a_dot_keeps_its_value(tmp_path: Path) -> None:
 def test_a_source_may_be_given_for_a_name_with_a_dot(tmp_path: Path) -> None:
     index = '[[index]]\nname = "group"\nurl = "https://packages.example.org/simple"\n'
     manifest = read(tmp_path, f'{HOST}{index}[sources."ruamel.yaml"]\nindex = "group"\n')
-    assert manifest.sources == {"ruamel.yaml": "group"}
+    assert manifest.sources == {"ruamel.yaml": Source("index", "group")}
 
 
 # -- what is refused -------------------------------------------------------------------------------------

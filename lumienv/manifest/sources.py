@@ -1,0 +1,65 @@
+"""The address in a requirement (`mylib @ git+https://example.org/mylib@v1.2`), taken apart.
+
+PEP 508 allows any URL there; PEP 440 and pip say how a version control system, a revision and a subdirectory
+are spelled in it ("Direct references"; pip documentation, "VCS Support").
+"""
+
+from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
+
+from lumienv.manifest import Source
+
+_GIT_SCHEMES = ("https", "http", "ssh", "git", "file")
+_ARCHIVES = (".whl", ".tar.gz", ".zip")
+
+
+def source_of_url(url: str) -> Source:
+    """The source that a URL means. Raises ValueError, whose text completes "it …"."""
+    parts = urlsplit(url)
+    fragment = parse_qs(parts.fragment)
+    subdirectory = fragment.get("subdirectory", [""])[0]
+    bare = parts._replace(fragment="")
+    if parts.scheme.startswith("git+"):
+        path, _, revision = parts.path.rpartition("@") if "@" in parts.path else (parts.path, "", "")
+        location = urlunsplit(bare._replace(scheme=parts.scheme.removeprefix("git+"), path=path))
+        return git_source(location, unquote(revision), subdirectory)
+    if "+" in parts.scheme:
+        raise ValueError(f"is kept in {parts.scheme.partition('+')[0]}, and lumienv knows git only")
+    if parts.scheme == "file":
+        path = unquote(parts.path)
+        if path.endswith(_ARCHIVES):
+            return Source("url", urlunsplit(bare), subdirectory=subdirectory)
+        return Source("path", path, subdirectory=subdirectory)
+    return url_source(urlunsplit(bare), subdirectory)
+
+
+def git_source(location: str, revision: str = "", subdirectory: str = "") -> Source:
+    """A git repository at a revision. Raises ValueError as `source_of_url` does."""
+    if "://" not in location and ":" in location and not location.startswith(("/", ".")):
+        host, _, path = location.partition(":")  # the way of scp, as hosts show it: git@example.org:group/x
+        location = f"ssh://{host}/{path}"
+    parts = urlsplit(location)
+    if parts.scheme not in _GIT_SCHEMES or not parts.path.strip("/"):
+        raise ValueError("is no address of a git repository (https://…, ssh://…, file:///…)")
+    if revision.startswith("-"):
+        raise ValueError(f"names a revision that git cannot have: {revision}")
+    _refuse_password(location)
+    return Source("git", location, revision, subdirectory)
+
+
+def url_source(location: str, subdirectory: str = "") -> Source:
+    """A wheel or source distribution at a URL. Raises ValueError as `source_of_url` does."""
+    parts = urlsplit(location)
+    if parts.scheme not in ("https", "http", "file") or not (parts.netloc or parts.scheme == "file"):
+        raise ValueError("is no address that lumienv can fetch from (https://…, git+https://…, file:///…)")
+    if not unquote(parts.path).endswith(_ARCHIVES):
+        raise ValueError(f"names no wheel and no source distribution ({', '.join(_ARCHIVES)})")
+    _refuse_password(location)
+    return Source("url", location, subdirectory=subdirectory)
+
+
+def _refuse_password(location: str) -> None:
+    parts = urlsplit(location)
+    if parts.password is not None or (parts.username is not None and parts.scheme in ("http", "https")):
+        raise ValueError(
+            "contains a user name or password, which would be shared with this file: put them into ~/.netrc"
+        )
