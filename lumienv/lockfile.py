@@ -5,16 +5,21 @@ guards only: which inputs and which image the lock was made for, and the image's
 """
 
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import unquote, urlsplit
 
 import tomlkit
 from packaging.markers import Environment, Marker
 from packaging.pylock import (
     Package,
+    PackageArchive,
+    PackageDirectory,
+    PackageSdist,
+    PackageVcs,
     PackageWheel,
     Pylock,
     PylockSelectError,
@@ -28,10 +33,15 @@ from tomlkit.items import AoT, Array, InlineTable, Table
 
 from lumienv.errors import LockError
 from lumienv.image.snapshot import Snapshot
+from lumienv.index.pages import File
 from lumienv.lockdigest import bytes_digest
+from lumienv.manifest import Manifest
 from lumienv.resolve import Pin, Resolution
+from lumienv.resolve.origin import Origin
 
 SCHEMA = 1
+
+_Chosen = PackageWheel | PackageSdist | PackageArchive | PackageVcs | PackageDirectory
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,17 @@ class LockedWheel:
 
 
 @dataclass(frozen=True)
+class LockedSource:
+    """Something to make a wheel of, and to install that."""
+
+    name: str
+    version: str
+    """empty where only its code says it: a git repository, a folder"""
+    what: File | Origin
+    """a source distribution on an index, or a direct source"""
+
+
+@dataclass(frozen=True)
 class Lock:
     """A lock file's content."""
 
@@ -59,6 +80,8 @@ class Lock:
     frozen: str
     provided: Mapping[str, str] = field(default_factory=dict)
     """image packages relied upon: name → version"""
+    declared: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """what decided the resolution, as `Manifest.declared` gave it"""
     digest: str = ""
     """`sha256:…` over the file's bytes"""
 
@@ -66,7 +89,21 @@ class Lock:
         """name → version of all that is locked, whatever group needs it."""
         return {package.name: package.version for package in self.pylock.packages if package.version}
 
-    def selected(self, snapshot: Snapshot, groups: Collection[str]) -> tuple[LockedWheel, ...]:
+    def labels(self) -> dict[str, str]:
+        """name → what tells one state of it from another: its version, its commit, or where it lies."""
+        found = {}
+        for package in self.pylock.packages:
+            origin = _origin(package)
+            version = str(package.version) if package.version else ""
+            found[str(package.name)] = label_of(version, origin)
+        return found
+
+    def origins(self) -> dict[str, Origin]:
+        """name → the direct source that it was locked to."""
+        found = {str(package.name): _origin(package) for package in self.pylock.packages}
+        return {name: origin for name, origin in found.items() if origin is not None}
+
+    def selected(self, snapshot: Snapshot, groups: Collection[str]) -> tuple[LockedWheel | LockedSource, ...]:
         """What an environment on this image with these dependency groups holds, by PEP 751's own rules.
 
         Raises LockError when the lock was made for another Python or platform.
@@ -79,30 +116,25 @@ class Lock:
             raise LockError(
                 f"the lock does not fit {snapshot.image.name}: {error}", hint="run `lumienv lock`"
             ) from None
-        for package, file in chosen:
-            if not isinstance(file, PackageWheel):
-                raise LockError(
-                    f"{package.name} is locked without a wheel, and this version installs wheels only",
-                    hint="run `lumienv lock` to write the lock anew",
-                )
-        return tuple(_locked(package, file) for package, file in chosen if isinstance(file, PackageWheel))
+        return tuple(_locked(package, file) for package, file in chosen)
 
 
-def lock_text(resolution: Resolution, snapshot: Snapshot, inputs: str, groups: tuple[str, ...]) -> str:
-    """The lock file of a resolution: the same bytes for the same resolution, image and inputs."""
+def lock_text(resolution: Resolution, snapshot: Snapshot, manifest: Manifest) -> str:
+    """The lock file of a resolution: the same bytes for the same resolution, image and manifest."""
     pylock = Pylock(
         lock_version=Version("1.0"),
         environments=[_environment(snapshot)],
         requires_python=SpecifierSet(f"=={_minor(snapshot)}.*"),
         extras=[],
-        dependency_groups=list(groups),
+        dependency_groups=list(manifest.groups),
         default_groups=[],
         created_by="lumienv",
         packages=[_package(pin) for pin in resolution.pins],
         tool={
             "lumienv": {
                 "schema": SCHEMA,
-                "inputs": inputs,
+                "inputs": manifest.inputs_digest(),
+                "declared": manifest.declared(),
                 "image": {
                     "name": snapshot.image.name,
                     "identity": snapshot.image.identity,
@@ -133,24 +165,80 @@ def _package(pin: Pin) -> Package:
     marker = None
     if pin.groups:
         marker = Marker(" or ".join(f"'{group}' in dependency_groups" for group in sorted(pin.groups)))
-    assert pin.file.sha256 is not None
     return Package(
         name=NormalizedName(pin.name),
-        version=pin.version,
+        # "MUST NOT be included when it cannot be guaranteed to be consistent with the code used" (PEP 751).
+        version=pin.version if pin.origin is None or pin.origin.kind == "archive" else None,
         marker=marker,
         requires_python=SpecifierSet(pin.requires_python) if pin.requires_python else None,
         dependencies=[{"name": name} for name in pin.dependencies],
-        index=pin.index,
-        wheels=[
-            PackageWheel(
-                name=pin.file.filename,
-                url=pin.file.url,
-                size=pin.file.size,
-                upload_time=_time(pin.file.upload_time),
-                hashes={"sha256": pin.file.sha256},
-            )
-        ],
+        index=pin.index or None,
+        **_artifact(pin.file if pin.file is not None else pin.origin),
     )
+
+
+def _artifact(what: File | Origin | None) -> dict[str, Any]:
+    """The key of PEP 751 that says what is installed, and its table."""
+    if isinstance(what, File):
+        assert what.sha256 is not None
+        table: dict[str, Any] = {
+            "name": what.filename,
+            "url": what.url,
+            "size": what.size,
+            "upload_time": _time(what.upload_time),
+            "hashes": {"sha256": what.sha256},
+        }
+        return {"wheels": [PackageWheel(**table)]} if what.is_wheel else {"sdist": PackageSdist(**table)}
+    assert what is not None
+    place: dict[str, Any] = {"url" if "://" in what.location else "path": what.location}
+    inside: dict[str, Any] = {"subdirectory": what.subdirectory or None}
+    if what.kind == "git":
+        revision: dict[str, Any] = {"requested_revision": what.revision or None, "commit_id": what.commit}
+        return {"vcs": PackageVcs(type="git", **place, **revision, **inside)}
+    if what.kind == "archive":
+        hashes = {"sha256": what.sha256}
+        return {"archive": PackageArchive(**place, size=what.size, hashes=hashes, **inside)}
+    return {"directory": PackageDirectory(path=what.location, editable=what.editable or None, **inside)}
+
+
+def _origin(package: Package) -> Origin | None:
+    """The direct source of a locked package; None for one of an index."""
+    if package.vcs is not None:
+        vcs = package.vcs
+        return Origin(
+            "git",
+            vcs.url or vcs.path or "",
+            revision=vcs.requested_revision or "",
+            commit=vcs.commit_id,
+            subdirectory=vcs.subdirectory or "",
+        )
+    if package.archive is not None:
+        archive = package.archive
+        location = archive.url or archive.path or ""
+        return Origin(
+            "archive",
+            location,
+            filename=unquote(urlsplit(location).path.rpartition("/")[2]),
+            sha256=archive.hashes["sha256"],
+            size=archive.size,
+            subdirectory=archive.subdirectory or "",
+        )
+    if package.directory is not None:
+        folder = package.directory
+        return Origin(
+            "directory",
+            folder.path,
+            subdirectory=folder.subdirectory or "",
+            editable=bool(folder.editable),
+        )
+    return None
+
+
+def label_of(version: str, origin: Origin | None) -> str:
+    """What tells one state of a package from another, as `lock` prints it."""
+    if origin is None or origin.kind == "archive":
+        return version
+    return f"({'editable, ' if origin.editable else ''}{origin})"
 
 
 def _time(text: str | None) -> datetime | None:
@@ -221,8 +309,10 @@ def read_lock(path: Path) -> Lock | None:
                 hint="use the lumienv that wrote it, or run `lumienv lock`",
             )
         for package in pylock.packages:
-            if not all("sha256" in wheel.hashes for wheel in package.wheels or ()):
-                raise LockError(f"{path} is damaged: a wheel of {package.name} has no sha256", hint=hint)
+            hashes = [wheel.hashes for wheel in package.wheels or ()]
+            hashes += [file.hashes for file in (package.sdist, package.archive) if file is not None]
+            if not all("sha256" in one for one in hashes):
+                raise LockError(f"{path} is damaged: a file of {package.name} has no sha256", hint=hint)
         return Lock(
             pylock=pylock,
             inputs=_text(guard["inputs"]),
@@ -230,6 +320,7 @@ def read_lock(path: Path) -> Lock | None:
             identity=_text(guard["image"].get("identity", "")),
             frozen=_text(guard["image"]["frozen"]),
             provided={entry["name"]: entry["version"] for entry in guard.get("provided", [])},
+            declared=guard.get("declared", {}),
             digest=bytes_digest(raw),
         )
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, PylockValidationError) as error:
@@ -246,26 +337,15 @@ def _text(value: object) -> str:
     return value
 
 
-def _locked(package: Package, wheel: PackageWheel) -> LockedWheel:
-    return LockedWheel(
-        name=canonicalize_name(package.name),
-        version=str(package.version),
-        filename=wheel.filename,
-        url=wheel.url or "",
-        sha256=wheel.hashes["sha256"],
-        size=wheel.size,
-    )
-
-
-def staleness(lock: Lock, inputs: str, snapshot: Snapshot) -> str | None:
-    """Why a lock no longer belongs to its manifest or to its image, in one line; None when it does."""
-    if lock.inputs != inputs:
-        return "lumienv.toml has changed since it was locked"
-    # A lock made from a saved snapshot has no identity yet: the frozen list decides.
-    if lock.identity and lock.identity != snapshot.image.identity:
-        if lock.image != snapshot.image.name:
-            return f"it was made for the image {lock.image}, and {snapshot.image.name} is selected now"
-        return f"the image {lock.image} has changed since it was locked"
-    if lock.frozen != snapshot.frozen_digest():
-        return f"the packages in {lock.image} have changed since it was locked"
-    return None
+def _locked(package: Package, chosen: _Chosen) -> LockedWheel | LockedSource:
+    name, version = str(canonicalize_name(package.name)), str(package.version or "")
+    if isinstance(chosen, PackageWheel):
+        return LockedWheel(
+            name, version, chosen.filename, chosen.url or "", chosen.hashes["sha256"], chosen.size
+        )
+    if isinstance(chosen, PackageSdist):
+        file = File(chosen.filename, chosen.url or "", chosen.hashes["sha256"], size=chosen.size)
+        return LockedSource(name, version, file)
+    origin = _origin(package)
+    assert origin is not None
+    return LockedSource(name, version, origin)

@@ -11,17 +11,22 @@ from packaging.markers import Marker
 from packaging.pylock import Pylock, is_valid_pylock_path
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
+from universe import manifest
 
 from lumienv.errors import LockError
 from lumienv.image.snapshot import Base, ImagePackage, Python, Snapshot
 from lumienv.index.pages import File
 from lumienv.lockdigest import LOCK_NAME, bytes_digest
-from lumienv.lockfile import Lock, LockedWheel, lock_text, read_lock, staleness
+from lumienv.lockfile import Lock, LockedSource, LockedWheel, lock_text, read_lock
+from lumienv.manifest import Manifest, Source
 from lumienv.resolve import Pin, Resolution
+from lumienv.resolve.origin import Origin
+from lumienv.staleness import staleness
 
 INDEX = "https://packages.example.org/simple"
 FILES = "https://packages.example.org/files"
-INPUTS = "sha256:" + "1" * 64
+MANIFEST = manifest(["h5py>=3"], {"dev": ["pytest"], "test": ["pytest"]})
+INPUTS = MANIFEST.inputs_digest()
 MARKERS = {
     "implementation_name": "cpython",
     "implementation_version": "3.12.9",
@@ -68,7 +73,7 @@ RESOLUTION = Resolution(
 
 
 def text_of(resolution: Resolution = RESOLUTION, snapshot: Snapshot = SNAPSHOT) -> str:
-    return lock_text(resolution, snapshot, INPUTS, ("dev", "test"))
+    return lock_text(resolution, snapshot, MANIFEST)
 
 
 def lock_of(folder: Path, text: str | None = None) -> Lock:
@@ -107,6 +112,7 @@ def test_the_images_packages_are_in_the_guard_and_not_locked() -> None:
     assert guard == {
         "schema": 1,
         "inputs": INPUTS,
+        "declared": MANIFEST.declared(),
         "image": {"name": "lumi.sif", "identity": "sif:00", "frozen": SNAPSHOT.frozen_digest()},
         "provided": [
             {"name": "numpy", "version": "1.26.4"},
@@ -266,11 +272,58 @@ def test_a_locked_wheel_without_a_sha256_is_refused_with_a_sentence(tmp_path: Pa
         lock_of(tmp_path, WHOLE.replace("sha256 = ", "sha512 = "))
 
 
+SDIST = File("legacy-2.0.tar.gz", f"{FILES}/legacy-2.0.tar.gz", sha256="a" * 64, size=99)
+ORIGINS = {
+    "archived": Origin("archive", f"{FILES}/archived-1.0.tar.gz", "archived-1.0.tar.gz", "b" * 64, 7),
+    "cloned": Origin(
+        "git", "https://example.org/cloned.git", revision="v1", commit="c" * 40, subdirectory="python"
+    ),
+    "local": Origin("directory", "./local", editable=True),
+}
+
+
+def source_pins() -> tuple[Pin, ...]:
+    """One pin of each kind that is no wheel of an index."""
+    direct = [replace(pin(name), file=None, index="", origin=origin) for name, origin in ORIGINS.items()]
+    return (*direct, replace(pin("legacy", "2.0"), file=SDIST))
+
+
+def test_sources_are_written_under_the_keys_of_pep_751() -> None:
+    packages = {
+        package.name: package
+        for package in Pylock.from_dict(tomllib.loads(text_of(Resolution(source_pins(), ())))).packages
+    }
+    assert packages["legacy"].sdist is not None
+    assert packages["archived"].archive is not None
+    assert packages["cloned"].vcs is not None
+    assert packages["cloned"].vcs.commit_id == "c" * 40
+    assert packages["local"].directory is not None
+    assert packages["local"].directory.editable is True
+    assert [name for name, package in packages.items() if package.version is None] == ["cloned", "local"]
+
+
+def test_sources_are_read_as_they_were_written(tmp_path: Path) -> None:
+    lock = lock_of(tmp_path, text_of(Resolution(source_pins(), ())))
+    assert lock.origins() == ORIGINS
+    selected = {source.name: source for source in lock.selected(SNAPSHOT, ())}
+    assert selected["legacy"] == LockedSource("legacy", "2.0", SDIST)
+    assert {name: selected[name].what for name in ORIGINS} == ORIGINS  # type: ignore[union-attr]
+
+
+def test_what_tells_two_states_of_a_source_apart_is_its_commit_or_its_place(tmp_path: Path) -> None:
+    assert lock_of(tmp_path, text_of(Resolution(source_pins(), ()))).labels() == {
+        "archived": "1.0",
+        "cloned": "(https://example.org/cloned.git at cccccccccccc)",
+        "legacy": "2.0",
+        "local": "(editable, ./local)",
+    }
+
+
 # -- staleness -------------------------------------------------------------------------------------------
 
 
 def test_a_lock_that_belongs_to_its_manifest_and_image_is_not_stale(tmp_path: Path) -> None:
-    assert staleness(lock_of(tmp_path), INPUTS, SNAPSHOT) is None
+    assert staleness(lock_of(tmp_path), MANIFEST, SNAPSHOT) is None
 
 
 def image(**changes: Any) -> Snapshot:
@@ -278,35 +331,88 @@ def image(**changes: Any) -> Snapshot:
 
 
 @pytest.mark.parametrize(
-    ("inputs", "snapshot", "reason"),
+    ("snapshot", "reason"),
     [
-        ("sha256:other", SNAPSHOT, "lumienv.toml has changed since it was locked"),
-        (INPUTS, image(identity="sif:11"), "the image lumi.sif has changed since it was locked"),
+        (image(identity="sif:11"), "the image lumi.sif has changed since it was locked"),
         (
-            INPUTS,
             image(identity="sif:11", name="new.sif"),
             "it was made for the image lumi.sif, and new.sif is selected now",
         ),
         (
-            INPUTS,
             replace(SNAPSHOT, packages=SNAPSHOT.packages[:1]),
             "the packages in lumi.sif have changed since it was locked",
         ),
     ],
 )
-def test_a_stale_lock_says_why_in_one_line(
-    tmp_path: Path, inputs: str, snapshot: Snapshot, reason: str
+def test_a_lock_of_another_image_says_which(tmp_path: Path, snapshot: Snapshot, reason: str) -> None:
+    assert staleness(lock_of(tmp_path), MANIFEST, snapshot) == reason
+
+
+GROUPS = {"dev": ["pytest"], "test": ["pytest"]}
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        (
+            manifest(["h5py>=3", "wandb"], GROUPS),
+            '"wandb" was added to dependencies since it was locked',
+        ),
+        (manifest([], GROUPS), '"h5py>=3" was taken out of dependencies since it was locked'),
+        (
+            manifest(["h5py>=3.11"], GROUPS),
+            '"h5py>=3" became "h5py>=3.11" in dependencies since it was locked',
+        ),
+        (
+            manifest(["h5py>=3"], GROUPS | {"dev": ["pytest", "ipdb"]}),
+            '"ipdb" was added to [dependency-groups] dev since it was locked',
+        ),
+        (
+            manifest(["h5py>=3"], GROUPS, replace=("numpy",)),
+            '"numpy" was added to [resolve] replace since it was locked',
+        ),
+        (
+            manifest(["h5py>=3"], GROUPS, exclude_newer="2026-11-01"),
+            '[resolve] exclude-newer was set to "2026-11-01" since it was locked',
+        ),
+        (
+            manifest(["h5py>=3"], GROUPS, assume={"torch": "2.8.0"}),
+            '[image.assume] torch was set to "2.8.0" since it was locked',
+        ),
+        (
+            replace(MANIFEST, sources={"h5py": Source("git", "https://example.org/h5py.git", "v1")}),
+            '[sources] h5py was set to "git https://example.org/h5py.git v1" since it was locked',
+        ),
+        (
+            manifest(["h5py>=3", "wandb", "rich"], GROUPS),
+            '"wandb" was added to dependencies since it was locked, and 1 more change',
+        ),
+        (
+            manifest(["wandb", "rich", "einops"], GROUPS),
+            '"wandb" was added to dependencies since it was locked, and 3 more changes',
+        ),
+    ],
+)
+def test_a_lock_of_another_manifest_says_what_has_changed(
+    tmp_path: Path, changed: Manifest, reason: str
 ) -> None:
-    assert staleness(lock_of(tmp_path), inputs, snapshot) == reason
+    assert staleness(lock_of(tmp_path), changed, SNAPSHOT) == reason
+
+
+def test_a_lock_that_was_made_by_other_rules_says_so(tmp_path: Path) -> None:
+    lock = replace(lock_of(tmp_path), inputs="sha256:older")
+    assert staleness(lock, MANIFEST, SNAPSHOT) == (
+        "this lumienv resolves by newer rules than the one that wrote it"
+    )
 
 
 def test_the_same_image_under_another_name_is_the_same_image(tmp_path: Path) -> None:
-    assert staleness(lock_of(tmp_path), INPUTS, image(name="copy.sif", path="/copy.sif")) is None
+    assert staleness(lock_of(tmp_path), MANIFEST, image(name="copy.sif", path="/copy.sif")) is None
 
 
 def test_a_lock_from_a_saved_snapshot_is_held_against_the_frozen_list(tmp_path: Path) -> None:
     """It has no identity (design: Formats, Snapshot)."""
     lock = lock_of(tmp_path, text_of(snapshot=image(identity="")))
     assert lock.identity == ""
-    assert staleness(lock, INPUTS, SNAPSHOT) is None
-    assert staleness(lock, INPUTS, replace(SNAPSHOT, packages=())) is not None
+    assert staleness(lock, MANIFEST, SNAPSHOT) is None
+    assert staleness(lock, MANIFEST, replace(SNAPSHOT, packages=())) is not None

@@ -27,6 +27,7 @@ ORDER = (
     "resolve",
     "build",
     "lockfile",
+    "staleness",
     "overlay",
     "launch",
     "project",

@@ -7,11 +7,14 @@ from typing import Any
 
 from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
+from lumienv.errors import BrokenReleaseError
 from lumienv.image.snapshot import Base, ImagePackage, Python, Snapshot
 from lumienv.index.metadata import CoreMetadata
 from lumienv.index.pages import File, Files, Page
-from lumienv.manifest import Dependency, ImageTable, Manifest, ResolveTable
+from lumienv.manifest import Dependency, ImageTable, Manifest, ResolveTable, Source
+from lumienv.resolve.origin import Direct, Origin
 
 IMAGE = "lumi-pytorch-rocm-6.2.4-python-3.12-pytorch-v2.7.1.sif"
 _PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in range(31, 16, -1)] + ["manylinux2014_x86_64"]
@@ -99,6 +102,37 @@ class MemoryClient:
 
     def hashed(self, file: File) -> "Future[File]":
         return _done(file)
+
+
+class MemoryReader:
+    """What the resolver asks of a `SourceReader`: sdist → metadata, location → release."""
+
+    def __init__(
+        self,
+        sdists: Mapping[str, CoreMetadata | str] | None = None,
+        places: Mapping[str, CoreMetadata] | None = None,
+    ) -> None:
+        self._sdists = sdists or {}
+        self._places = places or {}
+        self.asked: list[str] = []
+
+    def sdist_metadata(self, file: File) -> CoreMetadata:
+        self.asked.append(file.filename)
+        found = self._sdists[file.filename]
+        if isinstance(found, str):
+            raise BrokenReleaseError(found)
+        return found
+
+    def direct(self, name: str, source: Source, locked: Origin | None) -> Direct:
+        self.asked.append(source.location)
+        metadata = self._places[source.location]
+        commit = locked.commit if locked is not None else "a" * 40
+        origin = (
+            Origin("git", source.location, revision=source.revision, commit=commit)
+            if source.kind == "git"
+            else Origin("directory", source.location, editable=source.editable)
+        )
+        return Direct(name, Version(metadata.version), metadata, origin)
 
 
 def _done(value: Any) -> "Future[Any]":

@@ -17,6 +17,7 @@ from lumienv.index.client import IndexClient
 from lumienv.index.config import index_source
 from lumienv.manifest.reader import read_manifest
 from lumienv.resolve import Resolution
+from lumienv.resolve.origin import Origin, SourceReader
 from lumienv.resolve.resolver import Request, resolve
 
 
@@ -27,6 +28,8 @@ class World:
         self.directory = directory
         self.server = server
         self.snapshot = snapshot()
+        self.reader: SourceReader | None = None
+        self.locked: dict[str, Origin] = {}
         self._dates: dict[str, str] = {}
 
     def image(self, *packages: str | ImagePackage, **options: Any) -> None:
@@ -57,12 +60,15 @@ class World:
         *dependencies: str,
         groups: Mapping[str, Sequence[str]] | None = None,
         assume: Mapping[str, str] | None = None,
+        sources: Mapping[str, str] | None = None,
         **resolve: Any,
     ) -> Path:
         """`lumienv.toml`, a dependency a line, the first on line 2."""
         lines = ["dependencies = [", *(f"  {json.dumps(entry)}," for entry in dependencies), "]"]
         lines += ["[image]", f'path = "{IMAGE}"']
         lines += ["[image.assume]", *(f'{k} = "{v}"' for k, v in assume.items())] if assume else []
+        if sources:
+            lines += ["[sources]", *(f"{k} = {{ {v} }}" for k, v in sources.items())]
         if groups:
             lines += ["[dependency-groups]", *(f"{k} = {json.dumps(list(v))}" for k, v in groups.items())]
         if resolve:
@@ -78,7 +84,7 @@ class World:
         self._date_pages()
         kept = {name: Version(version) for name, version in (preferred or {}).items()}
         with IndexClient([index_source(self.server.url)], cache=None, workers=4, backoff=0.001) as client:
-            return resolve(Request(manifest, self.snapshot, kept), client)
+            return resolve(Request(manifest, self.snapshot, kept, self.locked), client, self.reader)
 
     def taken(self, *dependencies: str, **options: Any) -> dict[str, str]:
         """Name → version of all that would be installed."""

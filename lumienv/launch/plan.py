@@ -78,7 +78,9 @@ def surroundings_of(
     }
     tree: tuple[Bind, ...] = ()
     if generation.base_kind != "host":
-        tree = (Bind(str(generation.tree), generation.mount),)
+        # Writable, as the folder of a project is otherwise: it is the user's own.
+        in_place = (Bind(folder, folder, writable=True) for folder in generation.editable)
+        tree = (Bind(str(generation.tree), generation.mount), *in_place)
     return Surroundings(
         env=fixed | dict(env or {}),
         prepend_path=(f"{generation.prefix}/bin", *entrance.prepend_path),
@@ -102,6 +104,12 @@ def launch_plan(
     `env` holds `NAME=value` or `NAME` (from the host), `bind` what singularity's --bind takes; both are added
     to the manifest's. Raises ManifestError for those, ContainerError without a runtime.
     """
+    for folder in generation.editable:
+        if not os.path.isdir(folder):  # noqa: PTH112 - imports next to nothing
+            raise ManifestError(
+                f"the folder {folder}, which is installed editable, is gone",
+                hint="put it back, or say in [sources] where it is now and run `lumienv sync`",
+            )
     runtime = runtime_of(generation, environ)
     values, secrets = _variables(manifest, environ, env)
     binds = [*_site_binds(site, generation), *(_bind(text, manifest) for text in (*manifest.run.bind, *bind))]

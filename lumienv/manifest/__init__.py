@@ -7,7 +7,9 @@ requirements stay text until `resolve` parses them, with the line they stand on.
 import hashlib
 import json
 import os
+import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,9 +17,11 @@ from lumienv.errors import ManifestError
 
 FILE_NAME = "lumienv.toml"
 MODES = ("venv", "squashfs", "sif")
+ARCHIVES = (".whl", ".tar.gz", ".zip")
+"""how the names of wheels and source distributions end"""
 
 # Raised whenever the same lumienv.toml has to be resolved anew because the resolver's rules changed.
-RESOLVER_SCHEMA = 1
+RESOLVER_SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,10 @@ class IndexTable:
     name: str | None = None
     explicit: bool = False
 
+    def written(self) -> list[str]:
+        """All that decides, for digests and messages."""
+        return [self.url, *([self.name] if self.name else []), *(["explicit"] if self.explicit else [])]
+
 
 @dataclass(frozen=True)
 class Source:
@@ -97,9 +105,10 @@ class Source:
     """where the project lies in a repository or archive"""
     editable: bool = False
 
-    def written(self) -> list[object]:
-        """All that decides, for digests."""
-        return [self.kind, self.location, self.revision, self.subdirectory, self.editable]
+    def written(self) -> list[str]:
+        """All that decides, for digests and messages."""
+        editable = "editable" if self.editable else ""
+        return list(filter(None, [self.kind, self.location, self.revision, self.subdirectory, editable]))
 
 
 @dataclass(frozen=True)
@@ -146,32 +155,74 @@ class Manifest:
         """Where generations are kept; `~` and `$USER` in it are the user's."""
         return self.directory / os.path.expanduser(os.path.expandvars(self.store))  # noqa: PTH111
 
-    def inputs_digest(self) -> str:
-        """`sha256:…` over all that decides a resolution, as written; the image has a guard of its own.
+    def declared(self) -> dict[str, list[str]]:
+        """All that decides a resolution, as written: the key as messages name it → its values.
 
-        Not in it: pip's configuration, credentials and absolute paths, else the same project's lock would
-        be stale on every other machine.
+        The image has a guard of its own. Not in it: pip's configuration, credentials and absolute paths, else
+        the same project's lock would be stale on every other machine.
         """
-        written = {
-            "schema": RESOLVER_SCHEMA,
-            "dependencies": [entry.text for entry in self.dependencies],
-            "groups": {name: [entry.text for entry in group] for name, group in self.groups.items()},
-            "sources": {name: source.written() for name, source in self.sources.items()},
-            "assume": dict(self.image.assume),
-            "resolve": [
-                list(self.resolve.replace),
-                list(self.resolve.omit),
-                [entry.text for entry in self.resolve.constraints],
-                [entry.text for entry in self.resolve.overrides],
-                self.resolve.exclude_newer,
-                self.resolve.prerelease,
-                self.resolve.resolution,
-                self.resolve.build,
-            ],
-            "indexes": [[index.name, index.url, index.explicit] for index in self.indexes],
-        }
+        table = self.resolve
+        found: dict[str, list[str]] = {"dependencies": [entry.text for entry in self.dependencies]}
+        for name, group in self.groups.items():
+            found[f"[dependency-groups] {name}"] = [entry.text for entry in group]
+        for name, source in self.sources.items():
+            found[f"[sources] {name}"] = source.written()
+        for name, version in self.image.assume.items():
+            found[f"[image.assume] {name}"] = [version]
+        found["[resolve] replace"] = list(table.replace)
+        found["[resolve] omit"] = list(table.omit)
+        found["[resolve] constraints"] = [entry.text for entry in table.constraints]
+        found["[resolve] overrides"] = [entry.text for entry in table.overrides]
+        defaults = ResolveTable()
+        for key in ("exclude_newer", "prerelease", "resolution", "build"):
+            value = getattr(table, key)
+            if value != getattr(defaults, key):
+                found[f"[resolve] {key.replace('_', '-')}"] = [value]
+        found["[[index]]"] = [" ".join(index.written()) for index in self.indexes]
+        for folder in local_folders(self):
+            found[f"the metadata of {folder}"] = [metadata_digest(self.directory / folder)]
+        return {key: values for key, values in found.items() if values}
+
+    def inputs_digest(self) -> str:
+        """`sha256:…` over `declared`, and the resolver's rules."""
+        written = {"schema": RESOLVER_SCHEMA, "declared": self.declared()}
         text = json.dumps(written, sort_keys=True, separators=(",", ":"))
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def local_folders(manifest: Manifest) -> list[str]:
+    """The folders that `[sources]` and addresses in requirements name, as written, each once."""
+    sources = list(manifest.sources.values())
+    groups = (manifest.dependencies, *manifest.groups.values())
+    for text in (entry.text for group in groups for entry in group if "@" in entry.text):
+        from lumienv.manifest.sources import source_of_url  # imports urllib: only where there is an address
+
+        with suppress(ValueError):
+            sources.append(source_of_url(text.partition("@")[2].partition(" ;")[0].strip()))
+    return list(
+        dict.fromkeys(
+            os.path.join(source.location, source.subdirectory)  # noqa: PTH118 - as written
+            for source in sources
+            if source.kind == "path" and not source.location.endswith(ARCHIVES)
+        )
+    )
+
+
+def metadata_digest(folder: Path) -> str:
+    """A digest over what a local project says about itself; where a build backend works that out, over all
+    that the backend is configured with. Of a folder that is not there, an empty text."""
+    digest = hashlib.sha256()
+    static = False
+    with suppress(OSError, ValueError):
+        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+        static = "project" in project and not project["project"].get("dynamic")
+        tables = project if not static else {key: project.get(key) for key in ("project", "build-system")}
+        digest.update(json.dumps(tables, sort_keys=True, default=str).encode())
+    if not static:
+        for name in ("setup.py", "setup.cfg"):
+            with suppress(OSError):
+                digest.update((folder / name).read_bytes())
+    return digest.hexdigest() if folder.is_dir() else ""
 
 
 def start_folder(given: str | None, environ: Mapping[str, str]) -> Path:

@@ -20,7 +20,6 @@ from lumienv.manifest import (
     RunTable,
     Source,
 )
-from lumienv.manifest.sources import git_source, url_source
 
 IMAGE_WAYS = ("name", "path", "uri", "host", "snapshot")
 IMAGE_SELECTORS = ("rocm", "python", "version", "hash")
@@ -265,6 +264,8 @@ class _Reader:
         if not location:
             self.fail(f"{key}.{kind}", "is empty")
         try:
+            if kind in ("git", "url"):
+                from lumienv.manifest.sources import git_source, url_source  # import urllib: seldom needed
             if kind == "git":
                 return git_source(location, "".join(revisions), subdirectory)
             if kind == "url":

@@ -6,10 +6,9 @@ are spelled in it ("Direct references"; pip documentation, "VCS Support").
 
 from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
-from lumienv.manifest import Source
+from lumienv.manifest import ARCHIVES, Source
 
 _GIT_SCHEMES = ("https", "http", "ssh", "git", "file")
-_ARCHIVES = (".whl", ".tar.gz", ".zip")
 
 
 def source_of_url(url: str) -> Source:
@@ -26,7 +25,7 @@ def source_of_url(url: str) -> Source:
         raise ValueError(f"is kept in {parts.scheme.partition('+')[0]}, and lumienv knows git only")
     if parts.scheme == "file":
         path = unquote(parts.path)
-        if path.endswith(_ARCHIVES):
+        if path.endswith(ARCHIVES):
             return Source("url", urlunsplit(bare), subdirectory=subdirectory)
         return Source("path", path, subdirectory=subdirectory)
     return url_source(urlunsplit(bare), subdirectory)
@@ -51,8 +50,8 @@ def url_source(location: str, subdirectory: str = "") -> Source:
     parts = urlsplit(location)
     if parts.scheme not in ("https", "http", "file") or not (parts.netloc or parts.scheme == "file"):
         raise ValueError("is no address that lumienv can fetch from (https://…, git+https://…, file:///…)")
-    if not unquote(parts.path).endswith(_ARCHIVES):
-        raise ValueError(f"names no wheel and no source distribution ({', '.join(_ARCHIVES)})")
+    if not unquote(parts.path).endswith(ARCHIVES):
+        raise ValueError(f"names no wheel and no source distribution ({', '.join(ARCHIVES)})")
     _refuse_password(location)
     return Source("url", location, subdirectory=subdirectory)
 

@@ -55,6 +55,8 @@ class Generation:
     mount: str = MOUNT
     groups: tuple[str, ...] = ()
     entrance: Entrance = Entrance()
+    editable: tuple[str, ...] = ()
+    """folders of the host whose code is used in place: seen at the same path in the container"""
     fingerprint: str = ""
     """what the base may be recognised by without looking into it"""
 
@@ -121,6 +123,7 @@ def _parsed(path: Path, description: bytes) -> Generation:
     return Generation(
         path=path,
         groups=tuple(data.pop("groups")),
+        editable=tuple(data.pop("editable", ())),
         entrance=Entrance(entrance["set"], tuple(entrance["prepend_path"]), entrance["live"]),
         **data,
     )

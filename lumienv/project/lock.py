@@ -12,10 +12,12 @@ from lumienv.errors import LockError, ResolutionError
 from lumienv.files import disk_errors, write_atomically
 from lumienv.image.snapshot import Base, Snapshot
 from lumienv.lockdigest import LOCK_NAME
-from lumienv.lockfile import Lock, lock_text, read_lock, staleness
+from lumienv.lockfile import Lock, label_of, lock_text, read_lock
 from lumienv.project import Project, Report, base_of, index_client, snapshot_of
 from lumienv.resolve import Resolution
+from lumienv.resolve.origin import Origin
 from lumienv.resolve.resolver import Request, resolve
+from lumienv.staleness import staleness
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,8 @@ def lock(
     """
     began = time.monotonic()
     old, damaged = _old_lock(project)
-    inputs = project.manifest.inputs_digest()
     base = base_of(project, old)
-    reason = damaged or why_stale(project, old, base, inputs)
+    reason = damaged or why_stale(project, old, base)
     if check and reason:
         raise LockError(f"{LOCK_NAME} is not up to date: {reason}", hint="bring it up to date: lumienv lock")
     if old is not None and not reason and not upgrade and not upgrade_packages:
@@ -64,14 +65,14 @@ def lock(
         project,
         report,
         base,
-        _kept_versions(old, upgrade, upgrade_packages),
+        _kept(old, upgrade, upgrade_packages),
         bool(upgrade or upgrade_packages),
     )
     for warning in resolution.warnings:
         report.warn(warning)
-    text = lock_text(resolution, snapshot, inputs, tuple(project.manifest.groups))
-    before = old.versions() if old is not None else {}
-    after = {pin.name: pin.version for pin in resolution.pins}
+    text = lock_text(resolution, snapshot, project.manifest)
+    before = old.labels() if old is not None else {}
+    after = {pin.name: label_of(str(pin.version), pin.origin) for pin in resolution.pins}
     if not dry_run:
         with disk_errors("write the lock", project.lock_path):
             write_atomically(project.lock_path, text.encode())
@@ -93,8 +94,16 @@ def lock(
     )
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """What of the old lock stays while it fits."""
+
+    versions: Mapping[str, Version]
+    origins: Mapping[str, Origin]
+
+
 def _resolve(
-    project: Project, report: Report, base: Base, kept: Mapping[str, Version], refresh: bool
+    project: Project, report: Report, base: Base, kept: _Kept, refresh: bool
 ) -> tuple[Snapshot, Resolution]:
     """Resolve; where cached pages allow no solution, once more with the indexes asked again.
 
@@ -105,7 +114,7 @@ def _resolve(
         report.detail(
             f"image {base.path}: Python {snapshot.python.version}, {len(snapshot.packages)} packages"
         )
-        request = Request(project.manifest, snapshot, kept)
+        request = Request(project.manifest, snapshot, kept.versions, kept.origins)
         try:
             return snapshot, resolve(request, client)
         except ResolutionError:
@@ -115,16 +124,17 @@ def _resolve(
         return snapshot, resolve(request, client)
 
 
-def why_stale(project: Project, old: Lock | None, base: Base, inputs: str) -> str | None:
+def why_stale(project: Project, old: Lock | None, base: Base) -> str | None:
     """Why the lock has to be made anew, in one line; None when it does not.
 
     An identity that is the locked one needs no snapshot: the same bytes provide the same packages.
     """
     if old is None:
         return "there is none yet"
-    if old.inputs == inputs and old.identity and old.identity == base.identity:
+    unchanged = old.inputs == project.manifest.inputs_digest()
+    if unchanged and old.identity and old.identity == base.identity:
         return None
-    return staleness(old, inputs, snapshot_of(project, base))
+    return staleness(old, project.manifest, snapshot_of(project, base))
 
 
 def _old_lock(project: Project) -> tuple[Lock | None, str | None]:
@@ -135,8 +145,11 @@ def _old_lock(project: Project) -> tuple[Lock | None, str | None]:
         return None, error.message
 
 
-def _kept_versions(old: Lock | None, upgrade: bool, names: Collection[str]) -> dict[str, Version]:
+def _kept(old: Lock | None, upgrade: bool, names: Collection[str]) -> _Kept:
     if old is None or upgrade:
-        return {}
+        return _Kept({}, {})
     dropped = {canonicalize_name(name) for name in names}
-    return {name: version for name, version in old.versions().items() if name not in dropped}
+    return _Kept(
+        {name: version for name, version in old.versions().items() if name not in dropped},
+        {name: origin for name, origin in old.origins().items() if name not in dropped},
+    )

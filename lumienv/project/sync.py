@@ -84,7 +84,7 @@ def sync(
     base = base_of(project, current)
     snapshot = snapshot_of(project, base)
     _check_guard(current, snapshot)
-    wheels = current.selected(snapshot, selected)
+    wheels = [one for one in current.selected(snapshot, selected) if isinstance(one, LockedWheel)]
     digest = _generation_digest(project, current, snapshot, chosen_mode, selected)
     with project.store.writing(report.note):
         known = project.store.find(chosen_mode, digest)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from packaging.version import Version
 
 from lumienv.index.pages import File
+from lumienv.resolve.origin import Origin
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,10 @@ class Pin:
     name: str
     """normalised"""
     version: Version
-    file: File
+    file: File | None
+    """a wheel or source distribution on an index; None for a direct source"""
     index: str
-    """URL of the index it comes from"""
+    """URL of the index it comes from; empty for a direct source"""
     requires_python: str | None
     requires: tuple[str, ...]
     """all Requires-Dist lines, as the core metadata has them"""
@@ -31,6 +33,8 @@ class Pin:
     extras: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     """the dependency groups that alone need it; empty when a dependency needs it"""
+    origin: Origin | None = None
+    """what a direct source is: an archive, a commit, a folder"""
 
 
 @dataclass(frozen=True)

@@ -14,18 +14,20 @@ from packaging.version import InvalidVersion, Version
 
 from lumienv.image.snapshot import ImagePackage
 from lumienv.index.pages import File, Page
+from lumienv.resolve.origin import Direct
 from lumienv.resolve.requirements import key_of
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A release of a name with some extras; of the image when it has no file."""
+    """A release of a name with some extras: an index's file, the image's package, or a direct source."""
 
     name: str
     version: Version
     extras: frozenset[str] = frozenset()
     file: File | None = None
     package: ImagePackage | None = None
+    direct: Direct | None = None
 
     @cached_property
     def key(self) -> str:
@@ -87,15 +89,18 @@ class Releases:
     page: Page
     platform: Platform
     exclude_newer: str | None = None
+    sources: bool = False
+    """whether a source distribution will do where no wheel does"""
     versions: list[Version] = field(default_factory=list, init=False)
     """newest first, source-only ones included"""
     _wheels: dict[Version, list[int]] = field(default_factory=dict, init=False)
+    _sdists: dict[Version, list[int]] = field(default_factory=dict, init=False)
     _judged: dict[Version, File | Refusal] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         # A page may have thousands of files: nothing is done a file that can be done a release.
         wheels: dict[tuple[str, str], list[int]] = {}
-        sources: set[tuple[str, str]] = set()
+        sdists: dict[tuple[str, str], list[int]] = {}
         length = len(self.page.name)
         for index, filename in enumerate(self.page.files.names):
             if filename.endswith(".whl"):
@@ -103,37 +108,38 @@ class Releases:
                 wheels.setdefault((name, rest.partition("-")[0]), []).append(index)
             else:
                 stem = filename.removesuffix(".tar.gz").removesuffix(".zip")
-                sources.add((stem[:length], stem[length + 1 :]))
-        for (name, text), indexes in wheels.items():
-            version = as_version(text)
-            if version is not None and _normalised(name) == self.page.name:
-                self._wheels.setdefault(version, []).extend(indexes)
-        known = set(self._wheels)
-        for name, text in sources:
-            version = as_version(text)
-            if version is not None and _normalised(name) == self.page.name:
-                known.add(version)
-        self.versions = sorted(known, reverse=True)
+                sdists.setdefault((stem[:length], stem[length + 1 :]), []).append(index)
+        for found, by_version in ((wheels, self._wheels), (sdists, self._sdists)):
+            for (name, text), indexes in found.items():
+                version = as_version(text)
+                if version is not None and _normalised(name) == self.page.name:
+                    by_version.setdefault(version, []).extend(indexes)
+        self.versions = sorted({*self._wheels, *self._sdists}, reverse=True)
 
     def best(self, version: Version) -> File | Refusal:
-        """The wheel to use for `version`, or why there is none."""
+        """The file to use for `version`, a wheel where one runs here; or why there is none."""
         found = self._judged.get(version)
         if found is None:
             found = self._judged[version] = self._judge(version)
         return found
 
     def _judge(self, version: Version) -> File | Refusal:
-        indexes = self._wheels.get(version)
-        if not indexes:
-            return Refusal(Kind.SOURCES_ONLY)
         names = self.page.files.names
-        indexes = [i for i in indexes if _is_wheel_name(names[i])]
-        ranked = [(rank, i) for i in indexes if (rank := self.platform.rank(names[i])) is not None]
-        if not ranked:
-            return Refusal(Kind.OTHER_PLATFORM, _tags([names[i] for i in indexes]))
+        wheels = [i for i in self._wheels.get(version, ()) if _is_wheel_name(names[i])]
+        ranked = [(rank, i) for i in wheels if (rank := self.platform.rank(names[i])) is not None]
+        indexes = [i for _, _, i in sorted((rank, -_build(names[i]), i) for rank, i in ranked)]
+        if self.sources:
+            # PEP 625 has sources in .tar.gz; old releases often have a .zip beside it.
+            indexes += sorted(self._sdists.get(version, ()), key=lambda i: names[i].endswith(".zip"))
+        if not indexes:
+            return (
+                Refusal(Kind.OTHER_PLATFORM, _tags([names[i] for i in wheels]))
+                if wheels
+                else Refusal(Kind.SOURCES_ONLY)
+            )
         refusals: list[Refusal] = []
         yanked: list[File] = []
-        for _, _, index in sorted((rank, -_build(names[i]), i) for rank, i in ranked):
+        for index in indexes:
             file = self.page.files[index]
             refusal = self._refusal(file)
             if refusal is not None:

@@ -9,8 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.tags import parse_tag
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.tags import Tag, parse_tag
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
 from packaging.version import InvalidVersion, Version
 
 from lumienv.errors import ResolutionError
@@ -104,18 +110,30 @@ class _Checker:
                 yield f"{name} is of the image, and would be shadowed"
             if name in self.omit:
                 yield f"{name} is to be omitted, and would be installed"
-            try:
-                of_file, version, _, tags = parse_wheel_filename(pin.file.filename)
-            except InvalidWheelFilename:
-                yield f"{pin.file.filename} is no wheel"
-                continue
-            if (of_file, version) != (name, pin.version):
-                yield f"{pin.file.filename} is not {name} {pin.version}"
-            if not tags & supported:
-                yield f"{pin.file.filename} does not run on this image"
+            if pin.file is not None:
+                yield from self.file_fits(pin, pin.file.filename, supported)
+            elif pin.origin is None:
+                yield f"{name} {pin.version} comes from nowhere"
             wanted = pin.requires_python
             if wanted and not SpecifierSet(wanted).contains(python, prereleases=True):
                 yield f"{name} {pin.version} needs Python {wanted}"
+
+    def file_fits(self, pin: Pin, filename: str, supported: frozenset[Tag]) -> Iterator[str]:
+        """Whether the file is of the pinned release, and one that may be used here."""
+        try:
+            if filename.endswith(".whl"):
+                name, version, _, tags = parse_wheel_filename(filename)
+                if not tags & supported:
+                    yield f"{filename} does not run on this image"
+            else:
+                name, version = parse_sdist_filename(filename)
+                if self.manifest.resolve.build == "never":
+                    yield f"{filename} would have to be built"
+        except (InvalidWheelFilename, InvalidSdistFilename):
+            yield f"{filename} is neither a wheel nor a source distribution"
+            return
+        if (name, version) != (pin.name, pin.version):
+            yield f"{filename} is not {pin.name} {pin.version}"
 
     def requirements_met(self) -> Iterator[str]:
         """Follow the user's lines to their ends; nothing else may be pinned, or counted as provided."""
@@ -150,6 +168,9 @@ class _Checker:
             if have is None:
                 problems.append(f"{origin} needs {requirement}, and nothing provides {name}")
                 continue
+            pin = self.pins.get(name)
+            if requirement.url and name not in self.overrides and (pin is None or pin.origin is None):
+                problems.append(f"{origin} needs {name} from an address, and an index has it")
             if not _accepts(specifier, have):
                 problems.append(f"{origin} needs {requirement}, and {name} is {have}")
             extras = frozenset(canonicalize_name(extra) for extra in requirement.extras)

@@ -34,6 +34,8 @@ class Policy:
     exclude_newer: str | None = None
     """`2026-11-01T00:00:00`, in UTC: files uploaded then or later do not exist"""
     prerelease: str = "if-necessary"
+    build: bool = True
+    """whether source distributions are candidates"""
     lowest: bool = False
     lowest_names: frozenset[str] = frozenset()
     """the names for which the lowest release is taken: `lowest-direct`"""
@@ -57,6 +59,7 @@ def policy_of(manifest: Manifest, environment: Environment, preferred: Mapping[s
         omit=frozenset(canonicalize_name(name) for name in table.omit),
         constraints=_rules(table.constraints, environment),
         overrides=_rules(table.overrides, environment),
+        build=table.build == "allow",
         assume=assume,
         exclude_newer=_moment(table.exclude_newer) if table.exclude_newer is not None else None,
         prerelease=table.prerelease,
@@ -73,6 +76,11 @@ def _rules(entries: Iterable[Dependency], environment: Environment) -> dict[str,
     rules: dict[str, Rule] = {}
     for entry in entries:
         requirement = user_requirement(entry)
+        if requirement.url is not None and entry.key.startswith("resolve."):
+            raise ManifestError(
+                f"{entry.where}: [{entry.key.replace('.', '] ')} takes versions, not addresses",
+                hint=f"say where {requirement.name} comes from in [sources]",
+            )
         if environment.holds(requirement.marker):
             name = str(canonicalize_name(requirement.name))
             known = rules.get(name, Rule(SpecifierSet(), ()))

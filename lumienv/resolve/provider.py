@@ -21,6 +21,8 @@ from lumienv.index.metadata import CoreMetadata
 from lumienv.index.pages import File, Page
 from lumienv.manifest import Dependency
 from lumienv.resolve.candidates import Candidate, Platform, Releases, as_version, python_fits
+from lumienv.resolve.direct import DirectSources
+from lumienv.resolve.origin import SourceReader
 from lumienv.resolve.policy import Policy
 from lumienv.resolve.requirements import (
     Environment,
@@ -38,11 +40,20 @@ class Provider(AbstractProvider[Want, Candidate, str]):
     """Candidates for one image and one set of policies; `known` lends what it has already looked at."""
 
     def __init__(
-        self, snapshot: Snapshot, client: IndexClient, policy: Policy, known: "Provider | None" = None
+        self,
+        snapshot: Snapshot,
+        client: IndexClient,
+        policy: Policy,
+        known: "Provider | None" = None,
+        *,
+        reader: SourceReader | None = None,
+        direct: DirectSources | None = None,
     ) -> None:
         self.snapshot = snapshot
         self.client = client
         self.policy = policy
+        self.reader: SourceReader | None = known.reader if known else reader
+        self.direct: DirectSources = known.direct if known else direct or DirectSources()
         self.environment: Environment = known.environment if known else Environment(snapshot.markers)
         self.platform: Platform = (
             known.platform if known else Platform.of(snapshot.python.version, snapshot.tags)
@@ -54,11 +65,19 @@ class Provider(AbstractProvider[Want, Candidate, str]):
                 self.image.setdefault(name, package)  # of two with one name, imports see the first
         self.unreadable: dict[str, BrokenReleaseError] = {}
         """release → why its metadata could not be had"""
-        same_files = known is not None and known.policy.exclude_newer == policy.exclude_newer
+        same_files = known is not None and (known.policy.exclude_newer, known.policy.build) == (
+            policy.exclude_newer,
+            policy.build,
+        )
         self._releases: dict[str, Releases | None] = known._releases if known and same_files else {}
         self._accepted: dict[str, dict[Version, bool]] = known._accepted if known else {}
         self._needs: dict[tuple[str, Version], list[Want]] = {}
         self._scout = Scout(client.page, client.metadata, self._likely, self._likely_needs)
+
+    @property
+    def _builds(self) -> bool:
+        """Whether source distributions are candidates: they need somebody who can read them."""
+        return self.policy.build and self.reader is not None
 
     # -- resolvelib's questions --------------------------------------------------------------------------
 
@@ -115,6 +134,8 @@ class Provider(AbstractProvider[Want, Candidate, str]):
         extras = frozenset(rest[:-1].split(",")) if rest else frozenset[str]()
         if name in self.image:
             return lambda: self._image_candidates(name, extras, wants, barred)
+        if name in self.direct:
+            return lambda: self._direct_candidates(name, extras, wants, barred)
         return lambda: (
             Candidate(name, version, extras, file)
             for version, file in self.matching(name, wants, lenient=bool(extras))
@@ -133,7 +154,8 @@ class Provider(AbstractProvider[Want, Candidate, str]):
         A release with extras first wants itself without them: said before its metadata is asked for, so
         that a release which is not the one chosen for the bare name costs nothing.
         """
-        return self._tied_needs(candidate) if candidate.extras and candidate.file else self.needs(candidate)
+        tied = candidate.extras and candidate.package is None
+        return self._tied_needs(candidate) if tied else self.needs(candidate)
 
     def _tied_needs(self, candidate: Candidate) -> Iterator[Want]:
         bare = parse(candidate.name)
@@ -160,8 +182,17 @@ class Provider(AbstractProvider[Want, Candidate, str]):
     def _image_candidates(
         self, name: str, extras: frozenset[str], wants: Sequence[Want], barred: set[Version]
     ) -> Iterator[Candidate]:
-        candidate = self.image_candidate(name, extras)
-        rule = self.policy.constraints.get(name)
+        return self._one(self.image_candidate(name, extras), wants, barred)
+
+    def _direct_candidates(
+        self, name: str, extras: frozenset[str], wants: Sequence[Want], barred: set[Version]
+    ) -> Iterator[Candidate]:
+        direct = self.direct.read(name)
+        return self._one(Candidate(name, direct.version, extras, direct=direct), wants, barred)
+
+    def _one(self, candidate: Candidate, wants: Sequence[Want], barred: set[Version]) -> Iterator[Candidate]:
+        """The only candidate there is for its name, if it will do."""
+        rule = self.policy.constraints.get(candidate.name)
         if (
             candidate.version not in barred
             and all(self.is_satisfied_by(want, candidate) for want in wants)
@@ -174,9 +205,17 @@ class Provider(AbstractProvider[Want, Candidate, str]):
         if name not in self._releases:
             page = self.client.page(name).result()
             self._releases[name] = (
-                None if page is None else Releases(page, self.platform, self.policy.exclude_newer)
+                None
+                if page is None
+                else Releases(page, self.platform, self.policy.exclude_newer, sources=self._builds)
             )
         return self._releases[name]
+
+    def index_of(self, name: str) -> str:
+        """URL of the index that has the project."""
+        releases = self.releases(name)
+        assert releases is not None
+        return releases.page.index
 
     def matching(
         self, name: str, wants: Sequence[Want], *, lenient: bool = False
@@ -261,8 +300,7 @@ class Provider(AbstractProvider[Want, Candidate, str]):
             if candidate.package is not None:
                 lines = self._needs_of_extras(candidate.package, candidate.extras)
             else:
-                assert candidate.file is not None
-                metadata = self.client.metadata(candidate.file).result()
+                metadata = self.metadata_of(candidate)
                 python = metadata.requires_python
                 if python and not python_fits(python, self.platform.python):
                     return [_unusable(candidate, f"needs Python {python}")]
@@ -273,6 +311,19 @@ class Provider(AbstractProvider[Want, Candidate, str]):
         except InvalidRequirement as error:
             return [_unusable(candidate, f"has broken metadata: {str(error).splitlines()[0]}")]
         return [want for requirement in lines for want in self._wants(requirement, parent=candidate)]
+
+    def metadata_of(self, candidate: Candidate) -> CoreMetadata:
+        """What a release that is not the image's says about itself.
+
+        Raises BrokenReleaseError when it cannot be had, PackageIndexError when an index fails.
+        """
+        if candidate.direct is not None:
+            return candidate.direct.metadata
+        assert candidate.file is not None
+        if candidate.file.is_wheel:
+            return self.client.metadata(candidate.file).result()
+        assert self.reader is not None
+        return self.reader.sdist_metadata(candidate.file)
 
     def _needs_of_extras(self, package: ImagePackage, extras: frozenset[str]) -> list[Requirement]:
         if not extras:
@@ -290,7 +341,7 @@ class Provider(AbstractProvider[Want, Candidate, str]):
         rule = self.policy.overrides.get(name)
         if rule is not None:
             return list(wants_of(with_range(requirement, rule.specifier), source, rule.entries[0]))
-        if requirement.url is not None:
+        if requirement.url is not None and name not in self.direct:
             assert parent is not None
             return [_unusable(parent, f"needs {name} from an address, not from an index")]
         return list(wants_of(requirement, source))
@@ -305,13 +356,14 @@ class Provider(AbstractProvider[Want, Candidate, str]):
         return [
             (want.name, want.extras, want.requirement.specifier)
             for want in wants
-            if want.unusable is None and want.name not in self.image
+            if want.unusable is None and want.name not in self.image and want.name not in self.direct
         ]
 
     def _likely(self, name: str, page: Page, specifier: SpecifierSet) -> File | None:
         del page  # `releases` has it, judged
         want = Want(name, frozenset(), with_range(parse(name), specifier))
-        return next((file for _, file in self.matching(name, [want])), None)
+        file = next((file for _, file in self.matching(name, [want])), None)
+        return file if file is not None and file.is_wheel else None  # sources may have to be built
 
     def _likely_needs(self, metadata: CoreMetadata, extras: frozenset[str]) -> Needs:
         try:

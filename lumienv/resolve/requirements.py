@@ -90,11 +90,6 @@ def user_requirement(entry: Dependency) -> Requirement:
             f'{entry.where}: "{entry.text}" is not a requirement: {reason}',
             hint='write a name, with extras, versions and a marker as needed: "datasets[audio]>=3"',
         ) from None
-    if requirement.url is not None:
-        raise ManifestError(
-            f"{entry.where}: {requirement.name} comes from an address, which this version cannot lock yet",
-            hint="name a release on a package index instead",
-        )
     return requirement
 
 
@@ -113,7 +108,7 @@ def wants_of(
     name = canonicalize_name(requirement.name)
     yield Want(name, frozenset(), requirement, source, override)
     if requirement.extras:
-        extras = frozenset(canonicalize_name(extra) for extra in requirement.extras)
+        extras = frozenset(str(canonicalize_name(extra)) for extra in requirement.extras)
         yield Want(name, extras, requirement, source, override)
 
 

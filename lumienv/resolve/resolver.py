@@ -1,7 +1,7 @@
 """One resolution: from the manifest's requirements and a snapshot to the packages to install."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
@@ -14,7 +14,9 @@ from lumienv.manifest import Manifest
 from lumienv.resolve import Pin, Resolution
 from lumienv.resolve.candidates import Candidate
 from lumienv.resolve.check import check_resolution
+from lumienv.resolve.direct import direct_sources
 from lumienv.resolve.explain import explain
+from lumienv.resolve.origin import Origin, SourceReader
 from lumienv.resolve.policy import policy_of
 from lumienv.resolve.provider import Provider
 from lumienv.resolve.requirements import Environment, Want
@@ -28,17 +30,24 @@ class Request:
     manifest: Manifest
     snapshot: Snapshot
     preferred: Mapping[str, Version]
+    """versions of the previous lock, kept while they fit"""
+    locked: Mapping[str, Origin] = field(default_factory=dict)
+    """what direct sources were when they were locked"""
 
 
-def resolve(request: Request, client: IndexClient) -> Resolution:
+def resolve(request: Request, client: IndexClient, reader: SourceReader | None = None) -> Resolution:
     """Resolve, and have the result checked independently.
 
+    Without a `reader` source distributions are no candidates, and direct sources cannot be asked for.
     Raises ResolutionError when nothing fits, ManifestError for a requirement that cannot be read,
     PackageIndexError when an index fails.
     """
     manifest, snapshot = request.manifest, request.snapshot
-    policy = policy_of(manifest, Environment(snapshot.markers), request.preferred)
-    provider = Provider(snapshot, client, policy)
+    environment = Environment(snapshot.markers)
+    policy = policy_of(manifest, environment, request.preferred)
+    of_image = {canonicalize_name(package.name) for package in snapshot.packages} - policy.replace
+    direct = direct_sources(manifest, policy, environment, of_image, reader, request.locked)
+    provider = Provider(snapshot, client, policy, reader=reader, direct=direct)
     roots = provider.roots(manifest.dependencies)
     groups = {name: provider.roots(entries) for name, entries in manifest.groups.items()}
     wants = [*roots, *(want for group in groups.values() for want in group)]
@@ -110,17 +119,14 @@ def _pins(
         if first.package is not None:
             provided.append((name, first.package.version))
             continue
-        assert first.file is not None
-        metadata = provider.client.metadata(first.file).result()
-        releases = provider.releases(name)
-        assert releases is not None
+        metadata = provider.metadata_of(first)
         needs = {want.name for candidate in candidates for want in provider.needs(candidate)}
         pins.append(
             Pin(
                 name=name,
                 version=first.version,
-                file=provider.client.hashed(first.file).result(),
-                index=releases.page.index,
+                file=provider.client.hashed(first.file).result() if first.file is not None else None,
+                index=provider.index_of(name) if first.file is not None else "",
                 requires_python=_readable(metadata.requires_python),
                 requires=metadata.requires_dist,
                 dependencies=tuple(sorted(needs - {name})),
@@ -128,6 +134,7 @@ def _pins(
                 groups=frozenset(group for group, names in of_group.items() if name in names)
                 if name not in always
                 else frozenset(),
+                origin=first.direct.origin if first.direct is not None else None,
             )
         )
     return tuple(pins), tuple(provided)
@@ -146,10 +153,9 @@ def _unknown_extras(chosen: Chosen, provider: Provider) -> Iterable[str]:
     for candidate in chosen.values():
         if not candidate.extras:
             continue
-        if candidate.file is not None:
-            offered = provider.client.metadata(candidate.file).result().provides_extra
+        if candidate.package is None:
+            offered = provider.metadata_of(candidate).provides_extra
         else:
-            assert candidate.package is not None
             offered = candidate.package.extras
             if not candidate.package.requires:
                 continue  # a list of names and versions does not say

@@ -234,9 +234,7 @@ class Story:
                 return _about(name, versions, f"has no upload date on the index, and {limit}")
             when = dates[0] if len(entries) == 1 else f"{dates[0]} or later"
             return _about(name, versions, f"was uploaded on {when}, and {limit}")
-        return _about(
-            name, versions, "has only source distributions, which this version of lumienv does not build"
-        )
+        return _about(name, versions, 'has only source distributions, and [resolve] build is "never"')
 
 
 def _by_name(demands: Iterable[Demand]) -> tuple[dict[str, list[Demand]], dict[str, list[Demand]]]:

@@ -127,9 +127,31 @@ def test_a_wheel_of_another_release_is_refused() -> None:
     assert refusal(changed("plugin", file=wrong.file)) == (f"{wrong.file.filename} is not plugin 1.0",)
 
 
-def test_a_file_that_is_no_wheel_is_refused() -> None:
+def test_a_file_that_is_no_distribution_is_refused() -> None:
+    result = changed("plugin", file=File("plugin-1.0.tar.bz2", "https://example.org/"))
+    assert refusal(result) == ("plugin-1.0.tar.bz2 is neither a wheel nor a source distribution",)
+
+
+def test_sources_are_refused_where_nothing_may_be_built() -> None:
     result = changed("plugin", file=File("plugin-1.0.tar.gz", "https://example.org/"))
-    assert refusal(result) == ("plugin-1.0.tar.gz is no wheel",)
+    never = manifest(["app[x]", "torch"], groups={"dev": ["pytest"]}, build="never")
+    assert refusal(result, never) == ("plugin-1.0.tar.gz would have to be built",)
+
+
+def test_a_file_of_another_release_is_refused() -> None:
+    result = changed("plugin", file=File("plugin-2.0.tar.gz", "https://example.org/"))
+    assert refusal(result) == ("plugin-2.0.tar.gz is not plugin 1.0",)
+
+
+def test_a_release_that_comes_from_nowhere_is_refused() -> None:
+    assert refusal(changed("plugin", file=None)) == ("plugin 1.0 comes from nowhere",)
+
+
+def test_an_index_does_not_stand_in_for_an_address() -> None:
+    asked = manifest(
+        ["app[x]", "torch", "plugin @ https://example.org/plugin-1.0.zip"], groups={"dev": ["pytest"]}
+    )
+    assert refusal(RIGHT, asked) == ("lumienv.toml:4 needs plugin from an address, and an index has it",)
 
 
 def test_a_release_for_another_python_is_refused() -> None:

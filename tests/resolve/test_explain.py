@@ -312,11 +312,11 @@ def test_sources_only(world: World) -> None:
     world.offer_sources("tool", "2.0")
     world.offer("tool", "1.0")
     says(
-        world.failure("tool>1"),
+        world.failure("tool>1", build="never"),
         """
         error: no set of packages fits on top of IMAGE
           you ask for tool>1  (lumienv.toml:2)
-          tool 2.0 has only source distributions, which this version of lumienv does not build
+          tool 2.0 has only source distributions, and [resolve] build is "never"
         help: write "tool<=1.0" instead of "tool>1" (lumienv.toml:2), for tool 1.0
         """,
     )

@@ -507,14 +507,19 @@ def test_a_heavy_search_for_nothing_ends() -> None:
     ("line", "message"),
     [
         ("h5py >= three", 'lumienv.toml:2: "h5py >= three" is not a requirement'),
-        ("lib @ https://example.org/lib.zip", "lumienv.toml:2: lib comes from an address"),
+        ("lib @ svn+https://example.org/lib", "lumienv.toml:2: the address of lib is kept in svn"),
+        ("lib @ https://example.org/lib.deb", "lumienv.toml:2: the address of lib names no wheel"),
+        (
+            "lib @ https://me:secret@example.org/lib.zip",
+            "lumienv.toml:2: the address of lib contains a user name or password",
+        ),
     ],
 )
 def test_a_line_that_cannot_be_used_is_named(world: World, line: str, message: str) -> None:
     with pytest.raises(ManifestError) as caught:
         world.resolve(line)
     assert caught.value.message.startswith(message)
-    assert caught.value.hint
+    assert "secret" not in str(caught.value)
 
 
 def test_markers_that_name_several_extras_are_judged_for_each(world: World) -> None:

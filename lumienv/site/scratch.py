@@ -1,0 +1,36 @@
+"""Node-local directories for work in between: thousands of small files on a shared disk are slow."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from lumienv.files import disk_errors, remove_tree
+
+_PREFIX = "lumienv-scratch-"
+
+
+@contextmanager
+def scratch_directory(folder: Path) -> Iterator[Path]:
+    """An empty directory of this user's in `folder`, removed at the end. Raises StoreError."""
+    with disk_errors("make a scratch directory", folder):
+        _remove_abandoned(folder)
+        path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=folder))
+    try:
+        yield path
+    finally:
+        remove_tree(path)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Scratch directories of this user's processes that were killed; on a compute node they are memory."""
+    for path in folder.glob(f"{_PREFIX}*"):
+        process = path.name.removeprefix(_PREFIX).partition("-")[0]
+        with suppress(OSError):
+            if (
+                process.isdigit()
+                and path.stat().st_uid == os.geteuid()
+                and not Path("/proc", process).exists()
+            ):
+                remove_tree(path)
