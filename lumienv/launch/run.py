@@ -69,7 +69,7 @@ def why_stale(manifest: Manifest) -> str | None:
     except FileNotFoundError:
         return "there is no lock"
     if generation.inputs != manifest.inputs_digest():
-        return "lumienv.toml has changed since it was locked"
+        return _what_changed(manifest, raw)
     if generation.selection != manifest.image.selection():
         return "[image] has changed since it was synced"
     if generation.lock != bytes_digest(raw):
@@ -79,6 +79,21 @@ def why_stale(manifest: Manifest) -> str | None:
     except ImageError as error:
         return error.message
     return None
+
+
+def _what_changed(manifest: Manifest, lock: bytes) -> str:
+    """Which line of the manifest is another one than when it was locked."""
+    import tomllib
+
+    from lumienv.manifest.changes import what_changed
+
+    try:
+        guard = tomllib.loads(lock.decode())["tool"]["lumienv"]
+        if guard["inputs"] != manifest.inputs_digest():
+            return what_changed(guard["declared"], manifest.declared())
+    except (ValueError, KeyError, TypeError):
+        return "lumienv.toml has changed since it was locked"
+    return f"{LOCK_NAME} has changed since it was synced"
 
 
 def _check_identity(generation: Generation) -> None:

@@ -93,7 +93,7 @@ def test_a_stale_environment_inside_a_job_is_an_error_that_names_the_command(pro
 
     assert said.status == 1
     assert "it ran" not in said.out
-    assert "lumienv.toml has changed since it was locked" in said.err
+    assert '"overlay-only" became "overlay-only>=1" in dependencies since it was locked' in said.err
     assert f"lumienv sync -C {project.directory}" in said.err
 
 
