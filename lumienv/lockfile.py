@@ -91,12 +91,12 @@ class Lock:
 
     def labels(self) -> dict[str, str]:
         """name → what tells one state of it from another: its version, its commit, or where it lies."""
-        found = {}
-        for package in self.pylock.packages:
-            origin = _origin(package)
-            version = str(package.version) if package.version else ""
-            found[str(package.name)] = label_of(version, origin)
-        return found
+        return {
+            str(package.name): label_of(
+                str(package.version or ""), _origin(package), built=package.sdist is not None
+            )
+            for package in self.pylock.packages
+        }
 
     def origins(self) -> dict[str, Origin]:
         """name → the direct source that it was locked to."""
@@ -234,10 +234,10 @@ def _origin(package: Package) -> Origin | None:
     return None
 
 
-def label_of(version: str, origin: Origin | None) -> str:
-    """What tells one state of a package from another, as `lock` prints it."""
+def label_of(version: str, origin: Origin | None, *, built: bool) -> str:
+    """What tells one state of a package from another; `built` says that it is made of an index's sources."""
     if origin is None or origin.kind == "archive":
-        return version
+        return f"{version} (to be built)" if built else version
     return f"({'editable, ' if origin.editable else ''}{origin})"
 
 

@@ -314,7 +314,7 @@ def test_what_tells_two_states_of_a_source_apart_is_its_commit_or_its_place(tmp_
     assert lock_of(tmp_path, text_of(Resolution(source_pins(), ()))).labels() == {
         "archived": "1.0",
         "cloned": "(https://example.org/cloned.git at cccccccccccc)",
-        "legacy": "2.0",
+        "legacy": "2.0 (to be built)",
         "local": "(editable, ./local)",
     }
 

@@ -72,7 +72,10 @@ def lock(
         report.warn(warning)
     text = lock_text(resolution, snapshot, project.manifest)
     before = old.labels() if old is not None else {}
-    after = {pin.name: label_of(str(pin.version), pin.origin) for pin in resolution.pins}
+    after = {
+        pin.name: label_of(str(pin.version), pin.origin, built=pin.file is not None and not pin.file.is_wheel)
+        for pin in resolution.pins
+    }
     if not dry_run:
         with disk_errors("write the lock", project.lock_path):
             write_atomically(project.lock_path, text.encode())
