@@ -13,31 +13,11 @@ from pathlib import Path
 from lumienv.errors import StoreError
 from lumienv.files import disk_errors, remove_tree
 from lumienv.image.snapshot import Snapshot
+from lumienv.image.visibility import write_visibility
 from lumienv.lockfile import LockedWheel
 from lumienv.overlay.generation import MOUNT
 from lumienv.overlay.image_scripts import write_image_scripts
 from lumienv.runtime import Bind, Runtime, Surroundings, closed_capture
-
-# Sorts behind every other .pth file: the overlay's own are then processed before the image's packages
-# come into view.
-_PTH = "~lumienv.pth"
-_MODULE = "_lumienv_image.py"
-
-_VISIBLE = '''\
-"""Puts the image's packages behind the overlay's. Written by lumienv, imported by {pth}."""
-
-import os
-import site
-import sys
-
-IMAGE = {directories!r}
-
-# An image that sets PYTHONPATH would have them in front: they are taken off, then added in its own order,
-# each with its .pth files.
-sys.path[:] = [entry for entry in sys.path if os.path.normpath(entry or ".") not in IMAGE]
-for directory in IMAGE:
-    site.addsitedir(directory)
-'''
 
 # uv reads no configuration, no network, no other index; files that come from a wheel are hard-linked from
 # its scratch cache where that lies on the same mount, else copied.
@@ -145,9 +125,7 @@ def _prepare(
         (scratch / "wheels" / wheel.filename).symlink_to(f"{seen.wheelhouse}/{inside}")
         lines.append(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n")
     (scratch / "requirements.txt").write_text("".join(lines))
-    directories = list(snapshot.python.site_packages)
-    (scratch / "site" / _PTH).write_text(f"import {_MODULE.removesuffix('.py')}\n")
-    (scratch / "site" / _MODULE).write_text(_VISIBLE.format(pth=_PTH, directories=directories))
+    write_visibility(scratch / "site", snapshot.python.site_packages)
 
 
 def _failure(said: str, snapshot: Snapshot) -> StoreError:
