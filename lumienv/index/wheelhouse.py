@@ -13,7 +13,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, wait
 from dataclasses import dataclass
 from functools import partial
@@ -40,6 +40,16 @@ class WheelRequest:
     url: str
     sha256: str
     size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A file of the wheelhouse: where it lies, and its hash and size, in bytes, as they are."""
+
+    path: Path
+    filename: str
+    sha256: str
+    size: int
 
 
 class Wheelhouse:
@@ -100,16 +110,63 @@ class Wheelhouse:
             raise InterruptedByUserError("interrupted: the client was closed while it was fetching")
         return places
 
+    def take_in(self, filename: str, url: str) -> Kept:
+        """Bring a file here whose hash nobody has told: it is computed while the file arrives.
+
+        Raises PackageIndexError for what cannot be had, StoreError for a full disk.
+        """
+        if self._client.offline and not url.startswith("file:"):
+            raise _missing_offline(filename)
+        with self._part(filename) as part:
+            with part.open("wb") as sink:
+                sha256, size = download(self._client.transport, url, sink, _ignored)
+            return self._settle(part, filename, sha256, size)
+
+    def keep(self, source: Path) -> Kept:
+        """A copy of a file of this machine, a wheel that was built here. Raises StoreError for a full disk."""
+        digest = hashlib.sha256()
+        with self._part(source.name) as part:
+            with source.open("rb") as built, part.open("wb") as sink:
+                while chunk := built.read(1 << 20):
+                    digest.update(chunk)
+                    sink.write(chunk)
+            return self._settle(part, source.name, digest.hexdigest(), part.stat().st_size)
+
+    def held(self, sha256: str, filename: str) -> Kept | None:
+        """The file of that hash and name, when it is here and undamaged."""
+        path = self.path(sha256, filename)
+        request = WheelRequest(filename, "", sha256)
+        if not self._holds(path, request, _silent, threading.Event()):
+            return None
+        return Kept(path, filename, sha256.lower(), path.stat().st_size)
+
+    @contextlib.contextmanager
+    def _part(self, filename: str) -> Iterator[Path]:
+        """A file to write to, which is gone in the end unless it was settled."""
+        with disk_errors(f"store {filename}", self.root):
+            private_directory(self.root)
+            parts = private_directory(self.root / "parts")
+            descriptor, name = tempfile.mkstemp(prefix=f"{os.getpid()}-", suffix=".part", dir=parts)
+            os.close(descriptor)
+            try:
+                yield Path(name)
+            finally:
+                with contextlib.suppress(OSError):
+                    Path(name).unlink(missing_ok=True)
+
+    def _settle(self, part: Path, filename: str, sha256: str, size: int) -> Kept:
+        target = self.path(sha256, filename)
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part.replace(target)
+        return Kept(target, filename, sha256, size)
+
     def _bring(
         self, request: WheelRequest, target: Path, parts: Path, tell: Progress, given_up: threading.Event
     ) -> None:
         if self._holds(target, request, tell, given_up):
             return
         if self._client.offline and not request.url.startswith("file:"):
-            raise PackageIndexError(
-                f"{request.filename} is not in the wheelhouse, and lumienv is offline",
-                hint="run the command once without `--offline`, where there is a network",
-            )
+            raise _missing_offline(request.filename)
 
         def on_bytes(received: int, total: int | None) -> None:
             _check(given_up)
@@ -150,6 +207,17 @@ class Wheelhouse:
 def _check(given_up: threading.Event) -> None:
     if given_up.is_set():
         raise InterruptedByUserError("interrupted")
+
+
+def _missing_offline(filename: str) -> PackageIndexError:
+    return PackageIndexError(
+        f"{filename} is not in the wheelhouse, and lumienv is offline",
+        hint="run the command once without `--offline`, where there is a network",
+    )
+
+
+def _ignored(_received: int, _total: int | None) -> None:
+    pass
 
 
 def _silent(_filename: str, _received: int, _total: int | None) -> None:
