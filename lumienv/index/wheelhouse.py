@@ -123,7 +123,7 @@ class Wheelhouse:
             return self._settle(part, filename, sha256, size)
 
     def keep(self, source: Path) -> Kept:
-        """A copy of a file of this machine, a wheel that was built here. Raises StoreError for a full disk."""
+        """A copy of a file of this machine: a wheel that was built here. Raises StoreError."""
         digest = hashlib.sha256()
         with self._part(source.name) as part:
             with source.open("rb") as built, part.open("wb") as sink:

@@ -1,0 +1,333 @@
+"""`SourceBuilder`: metadata and wheels of what is no wheel.
+
+Files are fetched and checked by the wheelhouse, repositories by `git`; `static` reads what is stated;
+`backend` runs what has to be run. Here it is decided which of them is needed.
+"""
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from lumienv.build.address import is_wheel, local_place, take_archive
+from lumienv.build.backend import Outcome, Task, ask_backend, workplace
+from lumienv.build.failures import cycle, not_allowed, not_as_promised, not_at_hand
+from lumienv.build.git import Repository
+from lumienv.build.kept import Notes
+from lumienv.build.requirements import build_pins
+from lumienv.build.static import Stated, from_metadata_file, stated_in
+from lumienv.build.trees import (
+    Tree,
+    archive_tree,
+    check_name,
+    folder_tree,
+    git_tree,
+    needs_history,
+    sdist_tree,
+)
+from lumienv.errors import ManifestError
+from lumienv.image.snapshot import Snapshot
+from lumienv.index.client import IndexClient
+from lumienv.index.metadata import CoreMetadata, parse_metadata
+from lumienv.index.pages import File
+from lumienv.index.wheel_metadata import local_metadata
+from lumienv.index.wheelhouse import Kept, Wheelhouse, WheelRequest
+from lumienv.manifest import Source
+from lumienv.resolve import Pin
+from lumienv.resolve.candidates import Platform, as_version
+from lumienv.resolve.origin import Direct, Origin
+from lumienv.runtime import Runtime
+
+
+@dataclass(frozen=True)
+class BuiltWheel:
+    """A wheel in the wheelhouse; `size` in bytes, `sha256` in hex."""
+
+    name: str
+    """normalised"""
+    version: str
+    filename: str
+    sha256: str
+    size: int
+    path: Path
+
+
+def _silent(_line: str) -> None:
+    pass
+
+
+class SourceBuilder:
+    """Reads and builds sources for the base of `snapshot`; a `resolve.origin.SourceReader`.
+
+    `project` is the folder that relative paths start from, `cache` lumienv's, `scratch` a node-local folder.
+    `runtime` is None when the image is not at hand: what is stated can be read then, and nothing built.
+    `allowed` is False for `[resolve] build = "never"`. `say` is told what takes long. To be used from one
+    thread, and not from the client's workers, as it waits for them.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        client: IndexClient,
+        wheelhouse: Wheelhouse,
+        *,
+        project: Path,
+        cache: Path,
+        scratch: Path,
+        runtime: Runtime | None,
+        exclude_newer: str | None = None,
+        allowed: bool = True,
+        say: Callable[[str], None] = _silent,
+    ) -> None:
+        self._snapshot = snapshot
+        self._client = client
+        self._wheelhouse = wheelhouse
+        self._project = project
+        self._cache = cache
+        self._scratch = scratch
+        self._runtime = runtime
+        self._exclude_newer = exclude_newer
+        self._allowed = allowed
+        self._say = say
+        self._notes = Notes(cache, snapshot)
+        self._platform = Platform.of(snapshot.python.version, snapshot.tags)
+        self._pins: dict[tuple[str, ...], tuple[Pin, ...]] = {}
+        self._files: dict[str, Kept] = {}
+        self._building: tuple[str, ...] = ()
+        """what is being built that needs, for its build, what this builder is asked for"""
+
+    # -- what a resolution asks ----------------------------------------------------------------------------
+
+    def sdist_metadata(self, file: File) -> CoreMetadata:
+        """The core metadata of a source distribution on an index.
+
+        Raises BrokenReleaseError where it cannot be had, PackageIndexError when an index fails.
+        """
+        if not self._allowed:
+            raise not_allowed(file.filename)
+        return self._metadata(sdist_tree(self._fetched(file)))
+
+    def direct(self, name: str, source: Source, locked: Origin | None) -> Direct:
+        """What a `git`, `url` or `path` source is.
+
+        Raises ManifestError for one that is not there or is another package, PackageIndexError for one that
+        cannot be fetched or is no longer what was locked, BrokenReleaseError for one that cannot be built.
+        """
+        origin, kept = self._origin(name, source, locked)
+        if kept is not None and is_wheel(kept.filename):
+            metadata = self._wheel_metadata(kept)
+            if self._platform.rank(kept.filename) is None:
+                raise ManifestError(
+                    f"{kept.filename} does not run on {self._snapshot.image.name}: it is for another Python "
+                    "or platform",
+                    hint=f"name another wheel, or the sources of {name}",
+                )
+        else:
+            metadata = self._metadata(self._tree(name, origin, kept))
+        check_name(name, metadata, origin.location)
+        version = as_version(metadata.version)
+        if version is None:
+            raise not_as_promised(name, f"its version {metadata.version} is none (PEP 440)")
+        return Direct(str(canonicalize_name(name)), version, metadata, origin)
+
+    # -- what a sync asks ----------------------------------------------------------------------------------
+
+    def wheel(self, name: str, what: File | Origin) -> BuiltWheel:
+        """The wheel of a source distribution or direct source: built now, or found built.
+
+        A folder is built whenever it is asked for. Raises BrokenReleaseError for a build that fails, with
+        what it said; PackageIndexError and ManifestError as `direct`; StoreError for a full disk.
+        """
+        if isinstance(what, File):
+            return self._wheel_of(sdist_tree(self._fetched(what)), name)
+        kept = self._archive(name, what.location, what) if what.kind == "archive" else None
+        if kept is not None and is_wheel(kept.filename):
+            return self._described(kept, name)
+        if what.kind == "git":
+            self._repository(what.location).commit(what.revision, what.commit)
+        return self._wheel_of(self._tree(name, what, kept), name, editable=self._editable(name, what))
+
+    # -- where sources are ---------------------------------------------------------------------------------
+
+    def _origin(self, name: str, source: Source, locked: Origin | None) -> tuple[Origin, Kept | None]:
+        """Exactly what a source is now, and its file when it is an archive."""
+        if source.kind == "git":
+            same = locked is not None and (locked.kind, locked.location, locked.revision) == (
+                *("git", source.location, source.revision),
+            )
+            kept_commit = locked.commit if locked is not None and same else ""
+            commit = self._repository(source.location).commit(source.revision, kept_commit)
+            origin = Origin(
+                "git",
+                source.location,
+                revision=source.revision,
+                commit=commit,
+                subdirectory=source.subdirectory,
+            )
+            return origin, None
+        if source.kind == "path" and local_place(self._project, name, source.location).is_dir():
+            origin = Origin(
+                "directory", source.location, subdirectory=source.subdirectory, editable=source.editable
+            )
+            return origin, None
+        same = locked is not None and (locked.kind, locked.location) == ("archive", source.location)
+        kept = self._archive(name, source.location, locked if same else None)
+        origin = Origin(
+            "archive",
+            source.location,
+            filename=kept.filename,
+            sha256=kept.sha256,
+            size=kept.size,
+            subdirectory=source.subdirectory,
+        )
+        return origin, kept
+
+    def _archive(self, name: str, location: str, locked: Origin | None) -> Kept:
+        kept = self._files.get(location)
+        if kept is None or (locked is not None and kept.sha256 != locked.sha256):
+            kept = take_archive(self._wheelhouse, self._project, name, location, locked)
+            self._files[location] = kept
+        return kept
+
+    def _fetched(self, file: File) -> Kept:
+        """A file of an index, in the wheelhouse."""
+        kept = self._files.get(file.url)
+        if kept is None:
+            if file.sha256 is None:
+                kept = self._wheelhouse.take_in(file.filename, file.url)
+            else:
+                request = WheelRequest(file.filename, file.url, file.sha256, file.size)
+                path = self._wheelhouse.fetch([request])[file.filename]
+                kept = Kept(path, file.filename, file.sha256, path.stat().st_size)
+            self._files[file.url] = kept
+        return kept
+
+    def _repository(self, location: str) -> Repository:
+        return Repository(location, self._cache, offline=self._client.offline, say=self._say)
+
+    def _tree(self, name: str, origin: Origin, kept: Kept | None) -> Tree:
+        if origin.kind == "git":
+            return git_tree(name, self._repository(origin.location), origin.commit, origin.subdirectory)
+        if kept is not None:
+            return archive_tree(name, kept, origin.location, origin.subdirectory)
+        folder = local_place(self._project, name, origin.location)
+        return folder_tree(name, folder, origin.location, origin.subdirectory)
+
+    def _editable(self, name: str, origin: Origin) -> Path | None:
+        """The folder in which an editable project lies: its path is what the wheel will record."""
+        if not origin.editable or origin.kind != "directory":
+            return None
+        return local_place(self._project, name, origin.location).resolve() / origin.subdirectory
+
+    # -- metadata ------------------------------------------------------------------------------------------
+
+    def _metadata(self, tree: Tree) -> CoreMetadata:
+        known = self._notes.metadata(tree.key) if tree.key else None
+        if known is not None:
+            return known
+        found = tree.look() if tree.look is not None else None
+        if found is not None and found.metadata is not None:
+            return found.metadata
+        with workplace(self._scratch) as work:
+            folder, found = _laid(tree, work, found)
+            metadata = found.metadata
+            if metadata is None:
+                outcome = self._ask(tree, "metadata", folder, found, work)
+                if outcome.wheel is not None:
+                    metadata = self._wheel_metadata(self._keep(tree, outcome.wheel))
+                else:
+                    metadata = from_metadata_file((outcome.metadata or "").encode(), tree.label)
+            self._check(tree, metadata)
+            if tree.key:
+                self._notes.note_metadata(tree.key, metadata, stated=found.metadata is not None)
+        return metadata
+
+    @staticmethod
+    def _check(tree: Tree, metadata: CoreMetadata) -> None:
+        """A source distribution is what its file name says."""
+        if tree.version is None:
+            return
+        said = f"{canonicalize_name(metadata.name)} {as_version(metadata.version) or metadata.version}"
+        if said != tree.label:
+            raise not_as_promised(tree.label, f"its metadata is that of {said}")
+
+    @staticmethod
+    def _wheel_metadata(kept: Kept) -> CoreMetadata:
+        return parse_metadata(local_metadata(File(kept.filename, kept.path.as_uri())), kept.filename)
+
+    # -- building ------------------------------------------------------------------------------------------
+
+    def _wheel_of(self, tree: Tree, name: str, editable: Path | None = None) -> BuiltWheel:
+        known = self._notes.wheel(tree.key) if tree.key else None
+        kept = self._wheelhouse.held(known[1], known[0]) if known is not None else None
+        if kept is None:
+            found = tree.look() if tree.look is not None else None
+            with workplace(self._scratch) as work:
+                if editable is not None and found is not None:
+                    outcome = self._ask(tree, "editable", editable, found, work)
+                else:
+                    folder, found = _laid(tree, work, found)
+                    outcome = self._ask(tree, "wheel", folder, found, work)
+                assert outcome.wheel is not None
+                kept = self._keep(tree, outcome.wheel)
+        return self._described(kept, name)
+
+    def _ask(self, tree: Tree, what: str, folder: Path, found: Stated, work: Path) -> Outcome:
+        if not self._allowed:
+            raise not_allowed(tree.label)
+        if tree.label in self._building:
+            raise cycle(self._building, tree.label)
+        if self._runtime is None:
+            raise not_at_hand(tree.label, self._snapshot.image.name)
+        doing = "preparing the metadata of" if what == "metadata" else "building"
+        self._say(f"{doing} {tree.label} {tree.whence}")
+        return ask_backend(
+            Task(tree.label, what, folder, found.build),
+            work,
+            self._snapshot,
+            self._runtime,
+            self._wheelhouse.root,
+            lambda requires: self._build_wheels(tree.label, requires),
+        )
+
+    def _build_wheels(self, label: str, requires: Sequence[str]) -> list[Kept]:
+        """The build requirements of `label` as wheels, built themselves where there are none."""
+        nested = copy(self)
+        nested._building = (*self._building, label)
+        key = tuple(requires)
+        if key not in self._pins:
+            self._pins[key] = build_pins(
+                label, requires, self._snapshot, self._client, nested, self._exclude_newer
+            )
+        wheels = [pin.file for pin in self._pins[key] if pin.file.is_wheel]
+        paths = self._wheelhouse.fetch(
+            [WheelRequest(one.filename, one.url, one.sha256 or "", one.size) for one in wheels]
+        )
+        kept = [Kept(paths[one.filename], one.filename, one.sha256 or "", one.size or 0) for one in wheels]
+        for pin in self._pins[key]:
+            if not pin.file.is_wheel:
+                built = nested.wheel(pin.name, pin.file)
+                kept.append(Kept(built.path, built.filename, built.sha256, built.size))
+        return kept
+
+    def _keep(self, tree: Tree, wheel: Path) -> Kept:
+        kept = self._wheelhouse.keep(wheel)
+        self._check(tree, self._wheel_metadata(kept))
+        if tree.key:
+            self._notes.note_wheel(tree.key, kept.filename, kept.sha256)
+        return kept
+
+    def _described(self, kept: Kept, name: str) -> BuiltWheel:
+        metadata = self._wheel_metadata(kept)
+        check_name(name, metadata, kept.filename)
+        return BuiltWheel(
+            str(canonicalize_name(name)), metadata.version, kept.filename, kept.sha256, kept.size, kept.path
+        )
+
+
+def _laid(tree: Tree, work: Path, found: Stated | None) -> tuple[Path, Stated]:
+    """Lay the tree out, and look into it where that was not possible before."""
+    folder = tree.lay(work / "source", found is not None and needs_history(found))
+    return folder, found if found is not None else stated_in(folder, tree.label, sdist=True)

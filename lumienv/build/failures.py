@@ -1,0 +1,112 @@
+"""Why a build failed, out of all that a backend says: the lines that tell, and what could be done."""
+
+import re
+
+from lumienv.errors import BrokenReleaseError
+from lumienv.image.snapshot import Snapshot
+
+_LINES = 6
+_TELLING = re.compile(
+    r"error|fatal|not found|no such file|no module named|cannot|unable|denied", re.IGNORECASE
+)
+_FRAME = re.compile(r'\s*(File ".*", line \d+|Traceback \(most recent call last\)|\^+$|~+\^)')
+_NO_COMPILER = re.compile(
+    r"(?:[\w.+-]*(?:gcc|g\+\+|cc|c\+\+|clang|gfortran|hipcc|nvcc)[\w.+-]*'? ?(?:failed)?: "
+    r"(?:No such file|command not found|not found)|CMAKE_\w+_COMPILER|no acceptable C compiler|"
+    r"Unknown compiler|CUDA_HOME|ROCM_HOME)",
+    re.IGNORECASE,
+)
+_MISSING_MODULE = re.compile(r"No module named '([\w.]+)'")
+_MISSING_PROGRAM = re.compile(r"No such file or directory: '([\w.+-]+)'")
+_MISSING_HEADER = re.compile(r"fatal error: ([\w./+-]+): No such file")
+
+
+def build_failed(label: str, what: str, failed: str, said: str, snapshot: Snapshot) -> BrokenReleaseError:
+    """The failure of one build: `failed` is what our own side noticed, `said` all that was printed."""
+    if "No space left" in said or "Disk quota exceeded" in said:
+        return BrokenReleaseError(
+            f"{label} cannot be built: the disk is full",
+            *telling_lines(said)[-2:],
+            hint="free some space, or set TMPDIR to a place with more of it",
+        )
+    doing = "its metadata cannot be prepared" if what == "metadata" else "it cannot be built"
+    return BrokenReleaseError(
+        f"{label} offers only its sources, and {doing} in {snapshot.image.name}",
+        *([failed] if failed else []),
+        *telling_lines(said),
+        hint=_hint(label, said),
+    )
+
+
+def telling_lines(said: str) -> list[str]:
+    """The last lines that mean something: those that speak of errors, else the last ones."""
+    lines = []
+    frame = False
+    for line in said.splitlines():
+        if _FRAME.match(line):
+            frame = True  # the next line quotes the code
+        elif frame and line.startswith("    "):
+            frame = False
+        elif line.strip():
+            frame = False
+            lines.append(line.strip()[:300])
+    near = lines[-30:]
+    telling = [line for line in near if _TELLING.search(line)]
+    # The last line is mostly the exception itself, whatever it is called.
+    chosen = telling[-_LINES:] if telling else near[-_LINES:]
+    if near and near[-1] not in chosen:
+        chosen = [*chosen[-_LINES + 1 :], near[-1]]
+    return list(dict.fromkeys(chosen))
+
+
+def _hint(label: str, said: str) -> str:
+    name, _, version = label.partition(" ")
+    ways = 'to take wheels only, everywhere: [resolve] build = "never"'
+    if version[:1].isdigit():
+        ways = f'an older release may have a wheel: [resolve] constraints = ["{name}<{version}"]\n{ways}'
+    header = _MISSING_HEADER.search(said)
+    if header:
+        return f"the image has no {header[1]}: choose an image with that library's headers, or\n{ways}"
+    if _NO_COMPILER.search(said):
+        return f"the image lacks a compiler that it needs: choose an image that has it, or\n{ways}"
+    module = _MISSING_MODULE.search(said)
+    if module:
+        return f"its build needs {module[1]} and does not say so, which its authors can mend;\n{ways}"
+    program = _MISSING_PROGRAM.search(said)
+    if program:
+        return f"the image has no program {program[1]}: choose an image that has it, or\n{ways}"
+    return ways
+
+
+def not_allowed(label: str) -> BrokenReleaseError:
+    """`[resolve] build = "never"`."""
+    return BrokenReleaseError(
+        f'{label} would have to be built, and [resolve] build is "never"',
+        hint='choose a version that has a wheel, or allow builds: [resolve] build = "allow"',
+    )
+
+
+def not_at_hand(label: str, image: str) -> BrokenReleaseError:
+    """A lock without its image."""
+    return BrokenReleaseError(
+        f"{label} does not say what it needs before it is built, and {image} is not here to build it in",
+        hint="lock where the image lies, or choose a version that has a wheel",
+    )
+
+
+def not_as_promised(label: str, why: str) -> BrokenReleaseError:
+    """Sources that are something else than they are called."""
+    return BrokenReleaseError(
+        f"the sources of {label} are not what they should be: {why}",
+        hint="choose another version, and tell those who made it",
+    )
+
+
+def cycle(building: tuple[str, ...], label: str) -> BrokenReleaseError:
+    """Something that is needed to build itself."""
+    chain = " → ".join((*building[building.index(label) :], label))
+    return BrokenReleaseError(
+        f"{label} cannot be built: its build needs {label} itself",
+        chain,
+        hint=f"a release with a wheel breaks the circle: constrain {label.partition(' ')[0]} to one",
+    )

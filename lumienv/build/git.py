@@ -1,0 +1,299 @@
+"""Git repositories: a bare clone of each in the cache, revisions found in it, trees checked out of it.
+
+`git` itself does it, on the host, with the user's own configuration (credentials, proxies, `insteadOf`), but
+never asks anything, runs no hooks and follows no transport that could start a program.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from lumienv.errors import ContainerError, LumienvError, ManifestError, PackageIndexError
+from lumienv.files import disk_errors, one_writer, private_directory, remove_tree
+from lumienv.runtime.process import Completed, capture
+
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_ABBREVIATED = re.compile(r"[0-9a-fA-F]{4,64}")
+
+# Nothing in a repository or in a template may run here; a pack is not rearranged behind our back.
+_OPTIONS = [
+    *("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.askPass=true"),
+    *("-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "advice.detachedHead=false"),
+]
+_EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+
+# git's own variables say which repository to work on; inherited from a hook they would name another one.
+_OTHERS = {
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"),
+    *("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_PREFIX", "GIT_EXTERNAL_DIFF"),
+}
+
+_GONE = ("not found", "does not exist", "does not appear to be a git repository", "no such file")
+_REFUSED = (
+    *("authentication failed", "could not read username", "could not read password", "error: 403"),
+    *("permission denied", "access denied", "terminal prompts disabled", "host key verification"),
+)
+
+
+class Repository:
+    """The repository at `location` (a URL), kept below `cache`; `offline`: only what is there is used."""
+
+    def __init__(self, location: str, cache: Path, *, offline: bool, say: Callable[[str], None]) -> None:
+        self.location = location
+        self._root = cache / "git"
+        self._bare = self._root / hashlib.sha256(location.encode()).hexdigest()[:32]
+        self._offline = offline and not location.startswith("file:")
+        self._say = say
+
+    def commit(self, revision: str, locked: str = "") -> str:
+        """The commit, in full, that a branch, tag or commit means now; the default branch when empty.
+
+        `locked` is the commit that is wanted whatever has become of the revision. It is in the cache then,
+        as much of it as its files need. Raises ManifestError for a repository or revision that does not
+        exist, PackageIndexError for one that cannot be fetched, StoreError.
+        """
+        with self._locked():
+            if locked:
+                if not _COMMIT.fullmatch(locked):
+                    raise self._no_revision(locked)
+                if self._has(locked):
+                    return locked
+                self._fetch_commit(locked, revision)
+                return locked
+            if self._offline:
+                return self._remembered(revision)
+            commit = self._asked(revision)
+            if commit is None:
+                commit = self._searched(revision)
+            elif not self._has(commit):
+                self._fetch_commit(commit, revision)
+            self._git("update-ref", self._memory(revision), commit)
+            return commit
+
+    def content(self, commit: str, path: str) -> bytes | None:
+        """The text of a file in a commit that is in the cache; None where there is none."""
+        done = self._try("cat-file", "blob", f"{commit}:{path}")
+        return done.stdout.encode() if done.returncode == 0 else None
+
+    def check_out(self, commit: str, target: Path, *, history: bool) -> None:
+        """Put the files of a commit that is in the cache into the empty folder `target`, with its `.git`.
+
+        `history`: with all commits and tags before it. Submodules are fetched. Raises as `commit` does.
+        """
+        with self._locked():
+            if history and (self._bare / "shallow").exists():
+                self._fetch_everything()
+            with disk_errors("check out a git repository", target):
+                shutil.copytree(self._bare, target / ".git", symlinks=True)
+        git = _Git(self.location, target)
+        git.run("config", "core.bare", "false")
+        git.run("config", "remote.origin.url", self.location)
+        git.run("checkout", "--quiet", "--force", "--detach", commit)
+        if not (target / ".gitmodules").exists():
+            return
+        if self._offline:
+            raise PackageIndexError(
+                f"{self.location} has submodules, which are not in the cache, and lumienv is offline",
+                hint="run the command once without `--offline`, where there is a network",
+            )
+        git.run("submodule", "--quiet", "update", "--init", "--recursive")
+
+    # -- what a revision means ---------------------------------------------------------------------------
+
+    def _asked(self, revision: str) -> str | None:
+        """The commit of a branch, a tag or the default branch, as the repository says it; a branch wins."""
+        if _COMMIT.fullmatch(revision):
+            names = [f"refs/heads/{revision}", f"refs/tags/{revision}"]
+        elif revision.startswith("refs/"):
+            names = [revision]
+        else:
+            names = [f"refs/heads/{revision}", f"refs/tags/{revision}"] if revision else ["HEAD"]
+        patterns = [*names, *(f"{name}^{{}}" for name in names)]
+        self._say(f"asking {self.location} for {revision or 'its default branch'}")
+        said = self._git("ls-remote", "--quiet", "--", self.location, *patterns)
+        found = {name: sha for sha, _, name in (line.partition("\t") for line in said.splitlines())}
+        for name in names:
+            commit = found.get(f"{name}^{{}}") or found.get(name)
+            if commit:
+                return commit
+        if not revision:
+            raise ManifestError(
+                f"the git repository {self.location} is empty",
+                hint="commit something there, or name a branch: rev = …",
+            )
+        return revision if _COMMIT.fullmatch(revision) else None
+
+    def _searched(self, revision: str) -> str:
+        """A commit by the beginning of its name, which only a whole clone can tell."""
+        if _ABBREVIATED.fullmatch(revision):
+            self._fetch_everything()
+            done = self._try("rev-parse", "--quiet", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+            if done.returncode == 0:
+                return done.stdout.strip()
+        raise self._no_revision(revision)
+
+    def _remembered(self, revision: str) -> str:
+        names = [self._memory(revision)]
+        if _ABBREVIATED.fullmatch(revision):
+            names.append(revision)
+        for name in names if self._bare.is_dir() else ():
+            done = self._try("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}")
+            if done.returncode == 0:
+                return done.stdout.strip()
+        raise PackageIndexError(
+            f"{self.location} at {revision or 'its default branch'} is not in the cache, and lumienv is offline",
+            hint="run the command once without `--offline`, where there is a network",
+        )
+
+    @staticmethod
+    def _memory(revision: str) -> str:
+        """The reference under which the answer for a revision is kept."""
+        return f"refs/lumienv/asked/{hashlib.sha256(revision.encode()).hexdigest()[:32]}"
+
+    def _no_revision(self, revision: str) -> ManifestError:
+        return ManifestError(
+            f"the git repository {self.location} has no branch, tag or commit {revision}",
+            hint=f"see what it has: git ls-remote {self.location}",
+        )
+
+    # -- fetching ----------------------------------------------------------------------------------------
+
+    def _has(self, commit: str) -> bool:
+        """Whether all files of a commit are here: git only counts what has arrived whole."""
+        return self._bare.is_dir() and self._try("cat-file", "-e", f"{commit}^{{tree}}").returncode == 0
+
+    def _fetch_commit(self, commit: str, revision: str) -> None:
+        """The commit alone where the server gives it so, else everything."""
+        if self._offline:
+            raise PackageIndexError(
+                f"commit {commit[:12]} of {self.location} is not in the cache, and lumienv is offline",
+                hint="run the command once without `--offline`, where there is a network",
+            )
+        self._say(f"fetching {self.location}")
+        keep = f"+{commit}:refs/lumienv/commits/{commit}"
+        done = self._fetch("--depth=1", "--no-tags", "--", self.location, keep)
+        if done.returncode != 0 or not self._has(commit):
+            self._fetch_everything()
+        if not self._has(commit):
+            raise self._no_revision(revision or commit)
+
+    def _fetch_everything(self) -> None:
+        if self._offline:
+            raise PackageIndexError(
+                f"the history of {self.location} is not in the cache, and lumienv is offline",
+                hint="run the command once without `--offline`, where there is a network",
+            )
+        depth = ["--unshallow"] if (self._bare / "shallow").exists() else []
+        words = ("--prune", "--no-tags", "--", self.location, *_EVERYTHING)
+        done = self._fetch(*depth, *words)
+        if done.returncode != 0:
+            # A git that was killed may leave its lock files, or a reference without its commit.
+            remove_tree(self._bare)
+            done = self._fetch(*words)
+        if done.returncode != 0:
+            raise _failure(self.location, done)
+
+    def _fetch(self, *words: str) -> Completed:
+        if not self._bare.is_dir():
+            self._make()
+        return self._try("fetch", "--quiet", "--force", *words)
+
+    def _make(self) -> None:
+        """An empty bare repository, which appears whole."""
+        new = Path(tempfile.mkdtemp(prefix=".new-", dir=self._root))
+        try:
+            _Git(self.location, new).run("init", "--quiet", "--bare", "--template=", str(new))
+            new.replace(self._bare)
+        except BaseException:
+            remove_tree(new)
+            raise
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        doing = f"fetch {self.location}"
+        with disk_errors(doing, self._root):
+            private_directory(self._root)
+        with one_writer(self._bare.with_suffix(".lock"), doing, self._say):
+            yield
+
+    def _git(self, *words: str) -> str:
+        if not self._bare.is_dir():
+            self._make()
+        return _Git(self.location, self._bare).run(*words)
+
+    def _try(self, *words: str) -> Completed:
+        return _Git(self.location, self._bare).try_(*words)
+
+
+class _Git:
+    """`git` in a folder."""
+
+    def __init__(self, location: str, folder: Path) -> None:
+        self._location = location
+        self._folder = folder
+
+    def run(self, *words: str) -> str:
+        """What it prints. Raises ManifestError, PackageIndexError."""
+        done = self.try_(*words)
+        if done.returncode != 0:
+            raise _failure(self._location, done)
+        return done.stdout
+
+    def try_(self, *words: str) -> Completed:
+        try:
+            return capture(
+                ["git", *_OPTIONS, *words], env=_environment(self._location, os.environ), cwd=self._folder
+            )
+        except ContainerError as error:
+            raise PackageIndexError(
+                f"cannot fetch {self._location}: there is no git on this machine",
+                hint="install git, or have it on PATH (on a cluster: module load git)",
+            ) from error
+
+
+def _environment(location: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """The user's, but such that git asks nothing, answers in English, and starts no other transport."""
+    kept = {name: value for name, value in environ.items() if name not in _OTHERS}
+    # A submodule may name any address: one on this machine only where the repository is on it too.
+    local = ":file" if location.startswith("file:") else ""
+    return kept | {
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ALLOW_PROTOCOL": f"https:http:ssh:git{local}",
+        "GCM_INTERACTIVE": "never",
+        "SSH_ASKPASS_REQUIRE": "never",
+        "GIT_LFS_SKIP_SMUDGE": kept.get("GIT_LFS_SKIP_SMUDGE", "0"),
+        "LC_ALL": "C",
+    }
+
+
+def _failure(location: str, done: Completed) -> LumienvError:
+    """git's own words as one of the few things that can be wrong, without what a URL may hold."""
+    lines = [
+        re.sub(r"://[^/@\s]+@", "://", line.strip()).removeprefix("fatal: ").removeprefix("ERROR: ")
+        for line in done.stderr.splitlines()
+        if line.strip() and not line.startswith(("Please make sure", "and the repository exists", "warning:"))
+    ]
+    said = " ".join(lines).lower()
+    facts = lines[:3]
+    if any(word in said for word in _REFUSED):
+        return PackageIndexError(
+            f"the git repository {location} refuses access, or does not exist",
+            *facts,
+            hint=f"see whether git gets in, with your keys or credentials:\ngit ls-remote {location}",
+        )
+    if "could not resolve host" not in said and any(word in said for word in _GONE):
+        return ManifestError(
+            f"there is no git repository at {location}",
+            *facts,
+            hint="correct its address in lumienv.toml",
+        )
+    return PackageIndexError(
+        f"cannot fetch the git repository {location}",
+        *facts,
+        hint=f"check the network, and whether git gets there by itself:\ngit ls-remote {location}",
+    )

@@ -1,0 +1,64 @@
+"""What a build needs: resolved on the host, such that the image's own builds stay as they are.
+
+A package of the image with a local version (`torch 2.7.1+rocm6.2.4`) was built for this machine, and is what
+an extension has to be compiled against; the others of the image may be replaced for the build.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from lumienv.errors import BrokenReleaseError, ManifestError, ResolutionError
+from lumienv.image.snapshot import Snapshot
+from lumienv.index.client import IndexClient
+from lumienv.manifest import FILE_NAME, Dependency, ImageTable, Manifest, ResolveTable
+from lumienv.resolve import Pin
+from lumienv.resolve.origin import SourceReader
+from lumienv.resolve.resolver import Request, resolve
+
+_KEY = "build-system.requires"
+
+
+def build_pins(
+    label: str,
+    requires: Sequence[str],
+    snapshot: Snapshot,
+    client: IndexClient,
+    reader: SourceReader,
+    exclude_newer: str | None,
+) -> tuple[Pin, ...]:
+    """The packages to install for a build of `label`, beside those of the image.
+
+    Raises BrokenReleaseError when nothing fits, PackageIndexError when an index fails.
+    """
+    if not requires:
+        return ()
+    manifest = Manifest(
+        path=Path(FILE_NAME),
+        image=ImageTable("path", snapshot.image.path),
+        dependencies=tuple(Dependency(text, _KEY) for text in requires),
+        resolve=ResolveTable(
+            replace=tuple(
+                sorted(
+                    {
+                        str(canonicalize_name(package.name))
+                        for package in snapshot.packages
+                        if "+" not in package.version
+                    }
+                )
+            ),
+            exclude_newer=exclude_newer,
+        ),
+    )
+    try:
+        return resolve(Request(manifest, snapshot, {}), client).pins
+    except (ResolutionError, ManifestError) as error:
+        said = f"{FILE_NAME}: {_KEY}"
+        theirs = f"pyproject.toml: {_KEY}"
+        raise BrokenReleaseError(
+            f"{label} cannot be built: what its build needs cannot be had",
+            *(text.replace(said, theirs) for text in (error.message, *error.facts)),
+            hint=f"choose another version of {label.partition(' ')[0]}, one that has a wheel: "
+            '[resolve] constraints = […],\nor take wheels only, everywhere: [resolve] build = "never"',
+        ) from error
