@@ -6,12 +6,10 @@ packages in view behind them. So a setup.py that imports torch finds the image's
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 from lumienv.build.failures import build_failed
@@ -68,18 +66,6 @@ class Outcome:
 
     metadata: str | None = None
     wheel: Path | None = None
-
-
-@contextmanager
-def workplace(scratch: Path) -> Iterator[Path]:
-    """An empty node-local folder for one build, removed at the end; named such that one that was left
-    behind by a killed process is known for what it is."""
-    with disk_errors("make a folder to build in", scratch):
-        path = Path(mkdtemp(prefix=f"lumienv-scratch-{os.getpid()}-", dir=scratch))
-    try:
-        yield path
-    finally:
-        remove_tree(path)
 
 
 def ask_backend(

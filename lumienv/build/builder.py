@@ -12,7 +12,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from lumienv.build.address import is_wheel, local_place, take_archive
-from lumienv.build.backend import Outcome, Task, ask_backend, workplace
+from lumienv.build.backend import Outcome, Task, ask_backend
 from lumienv.build.failures import cycle, not_allowed, not_as_promised, not_at_hand
 from lumienv.build.git import Repository
 from lumienv.build.kept import Notes
@@ -39,6 +39,7 @@ from lumienv.resolve import Pin
 from lumienv.resolve.candidates import Platform, as_version
 from lumienv.resolve.origin import Direct, Origin
 from lumienv.runtime import Runtime
+from lumienv.site.scratch import scratch_directory
 
 
 @dataclass(frozen=True)
@@ -230,7 +231,7 @@ class SourceBuilder:
         found = tree.look() if tree.look is not None else None
         if found is not None and found.metadata is not None:
             return found.metadata
-        with workplace(self._scratch) as work:
+        with scratch_directory(self._scratch) as work:
             folder, found = _laid(tree, work, found)
             metadata = found.metadata
             if metadata is None:
@@ -264,7 +265,7 @@ class SourceBuilder:
         kept = self._wheelhouse.held(known[1], known[0]) if known is not None else None
         if kept is None:
             found = tree.look() if tree.look is not None else None
-            with workplace(self._scratch) as work:
+            with scratch_directory(self._scratch) as work:
                 if editable is not None and found is not None:
                     outcome = self._ask(tree, "editable", editable, found, work)
                 else:
@@ -301,13 +302,14 @@ class SourceBuilder:
             self._pins[key] = build_pins(
                 label, requires, self._snapshot, self._client, nested, self._exclude_newer
             )
-        wheels = [pin.file for pin in self._pins[key] if pin.file.is_wheel]
+        files = [pin.file for pin in self._pins[key] if pin.file is not None]
+        wheels = [file for file in files if file.is_wheel]
         paths = self._wheelhouse.fetch(
             [WheelRequest(one.filename, one.url, one.sha256 or "", one.size) for one in wheels]
         )
         kept = [Kept(paths[one.filename], one.filename, one.sha256 or "", one.size or 0) for one in wheels]
         for pin in self._pins[key]:
-            if not pin.file.is_wheel:
+            if pin.file is not None and not pin.file.is_wheel:
                 built = nested.wheel(pin.name, pin.file)
                 kept.append(Kept(built.path, built.filename, built.sha256, built.size))
         return kept

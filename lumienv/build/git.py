@@ -146,7 +146,8 @@ class Repository:
             if done.returncode == 0:
                 return done.stdout.strip()
         raise PackageIndexError(
-            f"{self.location} at {revision or 'its default branch'} is not in the cache, and lumienv is offline",
+            f"{self.location} at {revision or 'its default branch'} is not in the cache, and lumienv is "
+            "offline",
             hint="run the command once without `--offline`, where there is a network",
         )
 

@@ -7,6 +7,7 @@ an extension has to be compiled against; the others of the image may be replaced
 from collections.abc import Sequence
 from pathlib import Path
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from lumienv.errors import BrokenReleaseError, ManifestError, ResolutionError
@@ -18,6 +19,20 @@ from lumienv.resolve.origin import SourceReader
 from lumienv.resolve.resolver import Request, resolve
 
 _KEY = "build-system.requires"
+
+
+def _refuse_address(label: str, text: str) -> None:
+    """Whoever can upload a package could otherwise have anything fetched from anywhere."""
+    try:
+        address = Requirement(text).url
+    except InvalidRequirement:
+        return  # said by the resolution
+    if address is not None:
+        raise BrokenReleaseError(
+            f"{label} cannot be built: its build needs {text.partition('@')[0].strip()} from an address, "
+            "not from an index",
+            hint=f"choose another version of {label.partition(' ')[0]}, or name a wheel of it",
+        )
 
 
 def build_pins(
@@ -34,6 +49,8 @@ def build_pins(
     """
     if not requires:
         return ()
+    for text in requires:
+        _refuse_address(label, text)
     manifest = Manifest(
         path=Path(FILE_NAME),
         image=ImageTable("path", snapshot.image.path),
@@ -52,7 +69,7 @@ def build_pins(
         ),
     )
     try:
-        return resolve(Request(manifest, snapshot, {}), client).pins
+        return resolve(Request(manifest, snapshot, {}), client, reader).pins
     except (ResolutionError, ManifestError) as error:
         said = f"{FILE_NAME}: {_KEY}"
         theirs = f"pyproject.toml: {_KEY}"
