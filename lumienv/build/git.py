@@ -191,24 +191,24 @@ class Repository:
             )
         depth = ["--unshallow"] if (self._bare / "shallow").exists() else []
         words = ("--prune", "--no-tags", "--", self.location, *_EVERYTHING)
-        done = self._fetch(*depth, *words)
-        if done.returncode != 0:
+        if self._fetch(*depth, *words).returncode != 0:
             # A git that was killed may leave its lock files, or a reference without its commit.
-            remove_tree(self._bare)
-            done = self._fetch(*words)
-        if done.returncode != 0:
-            raise _failure(self.location, done)
+            self._make("fetch", "--quiet", "--force", *words)
 
     def _fetch(self, *words: str) -> Completed:
         if not self._bare.is_dir():
             self._make()
         return self._try("fetch", "--quiet", "--force", *words)
 
-    def _make(self) -> None:
-        """An empty bare repository, which appears whole."""
+    def _make(self, *words: str) -> None:
+        """A new bare repository, in which a command has been run; it appears whole, or not at all."""
         new = Path(tempfile.mkdtemp(prefix=".new-", dir=self._root))
         try:
-            _Git(self.location, new).run("init", "--quiet", "--bare", "--template=", str(new))
+            git = _Git(self.location, new)
+            git.run("init", "--quiet", "--bare", "--template=", str(new))
+            if words:
+                git.run(*words)
+            remove_tree(self._bare)
             new.replace(self._bare)
         except BaseException:
             remove_tree(new)

@@ -111,13 +111,16 @@ def from_pyproject(table: Mapping[str, Any]) -> CoreMetadata | None:
         return None
     if any(key in dynamic for key in _DECISIVE_KEYS) or not isinstance(requires_python, str | None):
         return None
+    dependencies = _texts(project.get("dependencies", []))
+    extras = project.get("optional-dependencies", {})
+    if dependencies is None or not isinstance(extras, dict) or None in map(_texts, extras.values()):
+        return None
     try:
         Version(version)
-        requires = [str(Requirement(line)) for line in project.get("dependencies", [])]
-        extras = project.get("optional-dependencies", {})
+        requires = [str(Requirement(line)) for line in dependencies]
         for extra, lines in extras.items():
             requires += [_of_extra(line, str(canonicalize_name(extra))) for line in lines]
-    except (InvalidVersion, InvalidRequirement, TypeError, AttributeError):
+    except (InvalidVersion, InvalidRequirement):
         return None
     if any("{" in line for line in requires):  # a backend's own placeholder, such as hatchling's {root:uri}
         return None

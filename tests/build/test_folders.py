@@ -1,0 +1,61 @@
+"""Local projects are copied for a build, without what does not belong to it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from sources import write_tree
+
+from lumienv.build.folders import copy_project
+from lumienv.errors import StoreError
+
+
+def copied(folder: Path, *, history: bool = False) -> list[str]:
+    target = folder.parent / "copy"
+    copy_project(folder, target, history=history)
+    return sorted(str(path.relative_to(target)) for path in target.rglob("*") if not path.is_dir())
+
+
+def test_sources_are_copied_and_caches_stay_behind(tmp_path: Path) -> None:
+    ours = ["pyproject.toml", "src/a.py", "build/own.py"]
+    caches = ["src/__pycache__/a.pyc", ".tox/x", ".lumienv/x", ".venv/pyvenv.cfg", ".venv/lib/b.py"]
+    leftovers = ["build/lib/old.py", "build/bdist.linux/x", ".git/HEAD"]
+    folder = write_tree(tmp_path / "p", dict.fromkeys(ours + caches + leftovers, ""))
+    assert copied(folder) == sorted(ours)
+
+
+def test_history_is_copied_where_it_is_asked_for(tmp_path: Path) -> None:
+    folder = write_tree(tmp_path / "p", {"pyproject.toml": "", ".git/HEAD": ""})
+    assert copied(folder, history=True) == [".git/HEAD", "pyproject.toml"]
+
+
+def test_links_inside_stay_links_and_files_from_outside_are_copied(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"README.md": "readme", "elsewhere/x": ""})
+    folder = write_tree(tmp_path / "p", {"pyproject.toml": ""})
+    (folder / "inner").symlink_to("pyproject.toml")
+    (folder / "README.md").symlink_to("../README.md")
+    (folder / "dangling").symlink_to("nowhere")
+    (folder / "around").symlink_to("..")
+    copied(folder)
+    copy = tmp_path / "copy"
+    assert (copy / "inner").is_symlink()
+    assert not (copy / "README.md").is_symlink()
+    assert (copy / "README.md").read_text() == "readme"
+    assert (copy / "dangling").is_symlink()
+    assert (copy / "around").is_symlink()
+
+
+def test_programs_stay_programs(tmp_path: Path) -> None:
+    folder = write_tree(tmp_path / "p", {"configure": ""})
+    (folder / "configure").chmod(0o755)
+    copied(folder)
+    assert (tmp_path / "copy" / "configure").stat().st_mode & 0o100
+
+
+def test_a_folder_that_does_not_fit_is_not_copied(tmp_path: Path) -> None:
+    folder = write_tree(tmp_path / "p", {"pyproject.toml": ""})
+    with (folder / "data").open("wb") as file:
+        file.truncate(shutil.disk_usage(tmp_path).total + 1)  # with holes: it takes no room
+    with pytest.raises(StoreError, match="not enough room to build p"):
+        copy_project(folder, tmp_path / "copy", history=False)
+    assert not (tmp_path / "copy" / "data").exists()
