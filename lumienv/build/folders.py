@@ -1,5 +1,6 @@
 """Copies of local projects: what a build changes, it changes in the copy."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -38,6 +39,18 @@ def copy_project(folder: Path, target: Path, *, history: bool) -> None:
                 place.symlink_to(path.readlink())
             else:
                 shutil.copy2(path, place)
+
+
+def folder_state(folder: Path) -> str:
+    """A digest that changes when a build might come out differently: names, sizes and times, as `make` does.
+
+    Of a folder that is not there, the digest of nothing.
+    """
+    digest = hashlib.sha256()
+    for path, inside in sorted(_chosen(folder, history=False)):
+        status = path.lstat()
+        digest.update(f"{inside}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+    return digest.hexdigest()
 
 
 def _copied_through(link: Path, folder: Path) -> bool:

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from lumienv.build.builder import SourceBuilder
+from lumienv.errors import ContainerError
 from lumienv.files import private_directory
 from lumienv.image.base import find_base
 from lumienv.image.probing import take_snapshot
 from lumienv.image.snapshot import Base, Snapshot
 from lumienv.index.client import IndexClient
 from lumienv.index.config import IndexSource, default_index, index_source
+from lumienv.index.wheelhouse import Wheelhouse
 from lumienv.lockdigest import LOCK_NAME
 from lumienv.lockfile import Lock
 from lumienv.manifest import Manifest, find_manifest, start_folder
@@ -108,6 +111,27 @@ def index_client(project: Project, *, refresh: bool = False) -> IndexClient:
     if cold and not project.offline:
         client.prepare()  # importing the HTTP library takes longer than a page: meanwhile the image is probed
     return client
+
+
+def source_builder(
+    project: Project, snapshot: Snapshot, client: IndexClient, report: Report
+) -> SourceBuilder:
+    """Who makes metadata and wheels of sources; without a runtime only what needs no build."""
+    runtime: Runtime | None = None
+    with suppress(ContainerError):
+        runtime = project.runtime()
+    return SourceBuilder(
+        snapshot,
+        client,
+        Wheelhouse(project.site.cache / "wheels", client),
+        project=project.manifest.directory,
+        cache=project.site.cache,
+        scratch=project.site.scratch,
+        runtime=runtime,
+        exclude_newer=project.manifest.resolve.exclude_newer,
+        allowed=project.manifest.resolve.build == "allow",
+        say=report.note,
+    )
 
 
 def index_sources(manifest: Manifest, cache: Path, environ: Mapping[str, str]) -> list[IndexSource]:

@@ -13,7 +13,7 @@ from lumienv.files import disk_errors, write_atomically
 from lumienv.image.snapshot import Base, Snapshot
 from lumienv.lockdigest import LOCK_NAME
 from lumienv.lockfile import Lock, label_of, lock_text, read_lock
-from lumienv.project import Project, Report, base_of, index_client, snapshot_of
+from lumienv.project import Project, Report, base_of, index_client, snapshot_of, source_builder
 from lumienv.resolve import Resolution
 from lumienv.resolve.origin import Origin
 from lumienv.resolve.resolver import Request, resolve
@@ -119,12 +119,12 @@ def _resolve(
         )
         request = Request(project.manifest, snapshot, kept.versions, kept.origins)
         try:
-            return snapshot, resolve(request, client)
+            return snapshot, resolve(request, client, source_builder(project, snapshot, client, report))
         except ResolutionError:
             if refresh or project.offline:
                 raise
     with index_client(project, refresh=True) as client:
-        return snapshot, resolve(request, client)
+        return snapshot, resolve(request, client, source_builder(project, snapshot, client, report))
 
 
 def why_stale(project: Project, old: Lock | None, base: Base) -> str | None:

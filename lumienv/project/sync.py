@@ -4,23 +4,22 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from lumienv.build.folders import folder_state
 from lumienv.errors import LockError, ManifestError, StoreError, UsageError
-from lumienv.files import disk_errors, remove_tree
 from lumienv.image.snapshot import Snapshot
 from lumienv.index.wheelhouse import Wheelhouse, WheelRequest
 from lumienv.launch.plan import surroundings_of
 from lumienv.lockdigest import LOCK_NAME
-from lumienv.lockfile import Lock, LockedWheel, read_lock
+from lumienv.lockfile import Lock, LockedSource, LockedWheel, read_lock
 from lumienv.manifest import Manifest
 from lumienv.overlay.generation import Entrance, Generation
 from lumienv.overlay.modules import check_modules
@@ -28,15 +27,14 @@ from lumienv.overlay.store import Store
 from lumienv.overlay.tree import build_tree
 from lumienv.overlay.trust import note_down
 from lumienv.overlay.verify import Expectation, verify_tree
-from lumienv.project import Project, Report, base_of, index_client, snapshot_of
+from lumienv.project import Project, Report, base_of, index_client, snapshot_of, source_builder
 from lumienv.project.lock import LockOutcome, lock
 from lumienv.resolve.check import missing_from_image
-from lumienv.site import Site
+from lumienv.resolve.origin import Origin
+from lumienv.site.scratch import scratch_directory
 
 # Raised whenever the same lock has to be materialised anew because the tree is laid out differently.
 TREE_SCHEMA = 1
-
-_SCRATCH = "lumienv-scratch-"
 
 
 @dataclass(frozen=True)
@@ -84,13 +82,13 @@ def sync(
     base = base_of(project, current)
     snapshot = snapshot_of(project, base)
     _check_guard(current, snapshot)
-    wheels = [one for one in current.selected(snapshot, selected) if isinstance(one, LockedWheel)]
-    digest = _generation_digest(project, current, snapshot, chosen_mode, selected)
+    chosen = current.selected(snapshot, selected)
+    digest = _generation_digest(project, current, snapshot, chosen_mode, selected, chosen)
     with project.store.writing(report.note):
         known = project.store.find(chosen_mode, digest)
         if known is not None:
             project.store.select(known)
-            return SyncOutcome(known, built=False, installed=len(wheels), locked=outcome)
+            return SyncOutcome(known, built=False, installed=len(chosen), locked=outcome)
         generation = Generation(
             path=project.store.generations,
             digest=digest,
@@ -107,8 +105,9 @@ def sync(
             python=snapshot.python.version,
             groups=selected,
             entrance=_entrance(manifest, snapshot),
+            editable=tuple(_editable_folders(project, chosen)),
         )
-        return _materialise(project, report, generation, snapshot, current, wheels, outcome)
+        return _materialise(project, report, generation, snapshot, current, chosen, outcome)
 
 
 def _materialise(
@@ -117,9 +116,10 @@ def _materialise(
     generation: Generation,
     snapshot: Snapshot,
     lock_: Lock,
-    wheels: Sequence[LockedWheel],
+    chosen: Sequence[LockedWheel | LockedSource],
     outcome: LockOutcome | None,
 ) -> SyncOutcome:
+    wheels = [one for one in chosen if isinstance(one, LockedWheel)]
     requests = [WheelRequest(wheel.filename, wheel.url, wheel.sha256, wheel.size) for wheel in wheels]
     with index_client(project) as client:
         wheelhouse = Wheelhouse(project.site.cache / "wheels", client)
@@ -130,12 +130,18 @@ def _materialise(
         }
         with report.downloads(missing) as progress:
             files = wheelhouse.fetch(requests, progress)
-    by_hash = {wheel.sha256: files[wheel.filename] for wheel in wheels}
+        by_hash = {wheel.sha256: files[wheel.filename] for wheel in wheels}
+        builder = source_builder(project, snapshot, client, report)
+        for source in chosen:
+            if isinstance(source, LockedSource):
+                made = builder.wheel(source.name, source.what)
+                by_hash[made.sha256] = made.path
+                wheels.append(LockedWheel(made.name, made.version, made.filename, "", made.sha256, made.size))
     replace = [canonicalize_name(name) for name in project.manifest.resolve.replace]
     check_modules(wheels, by_hash, snapshot, replace)
-    _check_room(project.store, files.values())
+    _check_room(project.store, by_hash.values())
     direct = _direct_names(project.manifest, generation.groups)
-    with project.store.staging() as staged, scratch_directory(project.site) as scratch:
+    with project.store.staging() as staged, scratch_directory(project.site.scratch) as scratch:
         tree = staged / "tree"
         tree.mkdir(mode=0o755)
         scripts = build_tree(tree, snapshot, wheels, by_hash, wheelhouse.root, project.runtime(), scratch)
@@ -146,19 +152,6 @@ def _materialise(
     for warning in warnings:
         report.warn(warning)
     return SyncOutcome(published, True, len(wheels), tuple(scripts), outcome)
-
-
-def _remove_abandoned(scratch: Path) -> None:
-    """Scratch directories of this user's processes that were killed; on a compute node they are memory."""
-    for path in scratch.glob(f"{_SCRATCH}*"):
-        process = path.name.removeprefix(_SCRATCH).partition("-")[0]
-        with suppress(OSError):
-            if (
-                process.isdigit()
-                and path.stat().st_uid == os.geteuid()
-                and not Path("/proc", process).exists()
-            ):
-                remove_tree(path)
 
 
 def _groups(manifest: Manifest, wanted: Sequence[str], unwanted: Sequence[str]) -> tuple[str, ...]:
@@ -190,7 +183,12 @@ def _entrance(manifest: Manifest, snapshot: Snapshot) -> Entrance:
 
 
 def _generation_digest(
-    project: Project, current: Lock, snapshot: Snapshot, mode: str, groups: Sequence[str]
+    project: Project,
+    current: Lock,
+    snapshot: Snapshot,
+    mode: str,
+    groups: Sequence[str],
+    chosen: Sequence[LockedWheel | LockedSource],
 ) -> str:
     """Equal exactly when the environment would be the same."""
     decisive = [
@@ -202,8 +200,32 @@ def _generation_digest(
         project.manifest.image.selection(),
         list(groups),
         project.runtime().flavour,
+        _local_states(project, chosen),
     ]
     return "sha256:" + hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def _folders(project: Project, chosen: Sequence[LockedWheel | LockedSource]) -> Iterator[tuple[Path, Origin]]:
+    """The local projects among what is installed."""
+    for source in chosen:
+        what = source.what if isinstance(source, LockedSource) else None
+        if isinstance(what, Origin) and what.kind == "directory":
+            yield project.manifest.directory / what.location, what
+
+
+def _editable_folders(project: Project, chosen: Sequence[LockedWheel | LockedSource]) -> Iterator[str]:
+    """The folders that have to be seen when a command runs, as their code is not copied."""
+    for folder, origin in _folders(project, chosen):
+        if origin.editable:
+            yield os.path.realpath(folder)
+
+
+def _local_states(project: Project, chosen: Sequence[LockedWheel | LockedSource]) -> list[str]:
+    """What tells one state of the local projects from another: the lock knows only where they lie."""
+    return [
+        os.path.realpath(folder) if origin.editable else folder_state(folder)
+        for folder, origin in _folders(project, chosen)
+    ]
 
 
 def _direct_names(manifest: Manifest, groups: Sequence[str]) -> frozenset[str]:
@@ -228,15 +250,3 @@ def _check_room(store: Store, wheels: Collection[Path]) -> None:
             f"it needs {needed / 1e6:.0f} MB, and {store.root} has {free / 1e6:.0f} MB left",
             hint="free some space, or choose another place with [sync] store; nothing was changed",
         )
-
-
-@contextmanager
-def scratch_directory(site: Site) -> Iterator[Path]:
-    """An empty node-local directory of this user's, removed at the end."""
-    with disk_errors("make a scratch directory", site.scratch):
-        _remove_abandoned(site.scratch)
-        path = Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-", dir=site.scratch))
-    try:
-        yield path
-    finally:
-        remove_tree(path)
