@@ -201,7 +201,7 @@ def local_folders(manifest: Manifest) -> list[str]:
             sources.append(source_of_url(text.partition("@")[2].partition(" ;")[0].strip()))
     return list(
         dict.fromkeys(
-            os.path.join(source.location, source.subdirectory)  # noqa: PTH118 - as written
+            "/".join(filter(None, (source.location, source.subdirectory)))
             for source in sources
             if source.kind == "path" and not source.location.endswith(ARCHIVES)
         )
