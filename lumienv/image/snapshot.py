@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from lumienv.errors import ImageError
 
@@ -89,8 +90,13 @@ class Snapshot:
     activation: Activation = Activation()
 
     def frozen_digest(self) -> str:
-        """`sha256:…` over the sorted frozen list, `name==version` a line."""
-        lines = sorted(f"{canonicalize_name(package.name)}=={package.version}" for package in self.packages)
+        """`sha256:…` over the sorted frozen list, `name==version` a line, both normalised.
+
+        pip lists a version as PEP 440 spells it (`1.0.post1`), the package's metadata may not (`1.0-1`).
+        """
+        lines = sorted(
+            f"{canonicalize_name(package.name)}=={_normalised(package.version)}" for package in self.packages
+        )
         return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def to_json(self) -> str:
@@ -100,6 +106,36 @@ class Snapshot:
             key: data["image"][key] for key in ("kind", "name", "path", "identity", "size", "architecture")
         }
         return json.dumps({"schema": SCHEMA} | data)
+
+
+def whole_markers(given: Mapping[str, str], python: str, machine: str) -> dict[str, str]:
+    """Every variable of PEP 508 for CPython `python` on Linux; those in `given` as they are there.
+
+    A variable that is left out would be read from the machine that evaluates a marker. The kernel's are
+    empty: they are those of a node, and a lock holds on all.
+    """
+    short = ".".join(python.split(".")[:2])
+    return {
+        "implementation_name": "cpython",
+        "implementation_version": python,
+        "os_name": "posix",
+        "platform_machine": machine,
+        "platform_python_implementation": "CPython",
+        "platform_release": "",
+        "platform_system": "Linux",
+        "platform_version": "",
+        "python_full_version": python,
+        "python_version": short,
+        "sys_platform": "linux",
+        **given,
+    }
+
+
+def _normalised(version: str) -> str:
+    try:
+        return str(Version(version))
+    except InvalidVersion:
+        return version
 
 
 def snapshot_from_json(text: str, source: str) -> Snapshot:
