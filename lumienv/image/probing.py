@@ -153,7 +153,8 @@ def snapshot_from_probe(base: Base, facts: Mapping[str, Any]) -> Snapshot:
     return Snapshot(
         image=base,
         python=Python(**python | {"site_packages": tuple(python["site_packages"])}),
-        markers=facts["markers"],
+        # A node's kernel, not the image's: with it a lock could differ between login and compute nodes.
+        markers={**facts["markers"], "platform_release": "", "platform_version": ""},
         tags=wheel_tags(python["version"], facts["abi"]),
         packages=tuple(
             ImagePackage(

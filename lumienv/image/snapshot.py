@@ -3,8 +3,8 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from typing import Any, get_origin
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -100,12 +100,37 @@ class Snapshot:
         return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def to_json(self) -> str:
-        """The snapshot in its file format."""
+        """The snapshot in its file format, as the cache keeps it: with the image's place on this machine."""
+        return json.dumps({"schema": SCHEMA} | self._tables("path"))
+
+    def saved(self) -> str:
+        """The snapshot in its file format, as a project keeps it: to be committed, shared and compared.
+
+        Says nothing of where the image lies here. What is empty is left out, and each package has a line.
+        """
+        lines = [f'"schema": {SCHEMA}']
+        for key, value in self._tables().items():
+            if key in ("packages", "scripts"):
+                entries = ",\n  ".join(_line(_filled(entry)) for entry in value)
+                lines.append(f'"{key}": [\n  {entries}]')
+            else:
+                lines.append(f'"{key}": {_line(_filled(value) if key in ("image", "python") else value)}')
+        return "{" + ",\n ".join(lines) + "}\n"
+
+    def _tables(self, *more: str) -> dict[str, Any]:
         data = asdict(self)
         data["image"] = {
-            key: data["image"][key] for key in ("kind", "name", "path", "identity", "size", "architecture")
+            key: data["image"][key] for key in ("kind", "name", *more, "identity", "size", "architecture")
         }
-        return json.dumps({"schema": SCHEMA} | data)
+        return data
+
+
+def _filled(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if value}
+
+
+def _line(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def whole_markers(given: Mapping[str, str], python: str, machine: str) -> dict[str, str]:
@@ -138,48 +163,97 @@ def _normalised(version: str) -> str:
         return version
 
 
+class _UnreadableError(Exception):
+    """What is wrong with the text of a snapshot: completes "it is not a snapshot of an image: "."""
+
+
 def snapshot_from_json(text: str, source: str) -> Snapshot:
     """Read a snapshot; `source` names it in messages. Raises ImageError when it is not one."""
     try:
-        data = json.loads(text)
-        if data["schema"] != SCHEMA:
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError):
+            raise _UnreadableError("it is not JSON") from None
+        schema = _of(data, "schema", int, "")
+        if schema != SCHEMA:
             raise ImageError(
-                f"the snapshot {source} has format {data['schema']}, this lumienv reads {SCHEMA}",
-                hint="save it again with this lumienv",
+                f"the snapshot {source} has format {schema}, this lumienv reads {SCHEMA}",
+                hint="save it again with this lumienv: lumienv image freeze",
             )
         return _snapshot(data)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        what = f"{error} is missing" if isinstance(error, KeyError) else "it is not in the format"
-        raise ImageError(f"{source} is not a snapshot of an image: {what}") from error
+    except _UnreadableError as error:
+        raise ImageError(
+            f"{source} is not a snapshot of an image: {error}",
+            hint="save one where the image is, with: lumienv image freeze",
+        ) from None
 
 
 def _snapshot(data: Mapping[str, Any]) -> Snapshot:
-    image = data["image"]
-    activation = data.get("activation", {})
+    image = _of(data, "image", dict, "")
+    _of(image, "name", str, "image.")
+    python = _fields(_of(data, "python", dict, ""), Python, "python.")
+    try:
+        Version(python["version"])
+    except InvalidVersion:
+        raise _UnreadableError(f'python.version is "{python["version"]}", which is no version') from None
+    machine = _of(image, "architecture", str, "image.", "") or "x86_64"
     return Snapshot(
-        image=Base(
-            kind=image.get("kind", "snapshot"),
-            path=image.get("path", ""),
-            name=image["name"],
-            identity=image.get("identity", ""),
-            size=image.get("size", 0),
-            architecture=image.get("architecture", ""),
+        image=Base(**{"kind": "snapshot", "path": "", "identity": ""} | _fields(image, Base, "image.")),
+        python=Python(**python),
+        markers=whole_markers(_texts(_of(data, "markers", dict, ""), "markers"), python["version"], machine),
+        tags=_texts_of(data, "tags", ""),
+        packages=tuple(
+            ImagePackage(**_fields(entry, ImagePackage, f"packages[{number}]."))
+            for number, entry in enumerate(_of(data, "packages", list, ""))
         ),
-        python=Python(**_only(data["python"], Python)),
-        markers=dict(data["markers"]),
-        tags=tuple(data["tags"]),
-        packages=tuple(ImagePackage(**_only(entry, ImagePackage)) for entry in data["packages"]),
-        scripts=tuple(ImageScript(**_only(entry, ImageScript)) for entry in data.get("scripts", ())),
-        compilers=dict(data.get("compilers", {})),
-        activation=Activation(**_only(activation, Activation)),
+        scripts=tuple(
+            ImageScript(**_fields(entry, ImageScript, f"scripts[{number}]."))
+            for number, entry in enumerate(_of(data, "scripts", list, "", []))
+        ),
+        compilers=_texts(_of(data, "compilers", dict, "", {}), "compilers"),
+        activation=Activation(**_fields(_of(data, "activation", dict, "", {}), Activation, "activation.")),
     )
 
 
-def _only(entry: Mapping[str, Any], kind: type) -> dict[str, Any]:
-    """The keys that `kind` has; lists become tuples, as values are immutable."""
-    known = kind.__dataclass_fields__  # type: ignore[attr-defined]
-    return {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in entry.items()
-        if key in known
-    }
+_JSON_NAMES = {dict: "an object", list: "a list", str: "a text", int: "a number"}
+# What a file may leave out although the value has no default: it comes from where the file was read.
+_GIVEN = {"kind", "path", "identity"}
+
+
+def _of(table: Any, key: str, kind: type, where: str, default: Any = None) -> Any:
+    """`table[key]`, which must be of this kind; `where` it stands (`image.`) is for the message."""
+    if not isinstance(table, dict):
+        raise _UnreadableError(f"{where.rstrip('.') or 'it'} is not an object")
+    if key not in table and default is None:
+        raise _UnreadableError(f"{where}{key} is missing")
+    value = table.get(key, default)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise _UnreadableError(f"{where}{key} is not {_JSON_NAMES[kind]}")
+    return value
+
+
+def _texts(table: Mapping[str, Any], where: str) -> dict[str, str]:
+    return {key: _of(table, key, str, f"{where}.") for key in table}
+
+
+def _texts_of(table: Any, key: str, where: str) -> tuple[str, ...]:
+    values = _of(table, key, list, where)
+    if not all(isinstance(value, str) for value in values):
+        raise _UnreadableError(f"{where}{key} has something else than text in it")
+    return tuple(values)
+
+
+def _fields(table: Any, kind: type, where: str) -> dict[str, Any]:
+    """What a table says about the fields of `kind`; keys that a later lumienv added are passed over."""
+    found: dict[str, Any] = {}
+    for field_ in fields(kind):
+        needed = field_.default is MISSING and field_.default_factory is MISSING
+        if isinstance(table, dict) and field_.name not in table and (not needed or field_.name in _GIVEN):
+            continue
+        if get_origin(field_.type) is tuple:
+            found[field_.name] = _texts_of(table, field_.name, where)
+        elif get_origin(field_.type) is Mapping:
+            found[field_.name] = _texts(_of(table, field_.name, dict, where), where + field_.name)
+        else:
+            found[field_.name] = _of(table, field_.name, int if field_.type is int else str, where)
+    return found

@@ -66,7 +66,7 @@ def test_every_field_of_the_format_is_read() -> None:
     assert snapshot.image.size == 13421772800
     assert snapshot.python.executable == "/opt/miniconda3/envs/pytorch/bin/python"
     assert snapshot.python.site_packages == ("/opt/miniconda3/envs/pytorch/lib/python3.12/site-packages",)
-    assert snapshot.markers == WRITTEN["markers"]
+    assert snapshot.markers.items() >= WRITTEN["markers"].items()
     assert snapshot.tags == ("cp312-cp312-manylinux_2_35_x86_64", "py3-none-any")
     assert snapshot.packages == (
         ImagePackage(
@@ -96,7 +96,21 @@ def test_every_field_of_the_format_is_read() -> None:
 def test_what_is_written_is_read_again(data: dict[str, Any]) -> None:
     snapshot = read(data)
     assert snapshot_from_json(snapshot.to_json(), "again") == snapshot
-    assert json.loads(snapshot.to_json())["schema"] == 1
+    assert snapshot_from_json(snapshot.saved(), "again") == snapshot
+    assert json.loads(snapshot.to_json())["schema"] == json.loads(snapshot.saved())["schema"] == 1
+
+
+def test_what_is_saved_does_not_tell_where_the_image_lies_and_has_a_line_for_each_package() -> None:
+    snapshot = read({**WRITTEN, "image": {**WRITTEN["image"], "path": "/scratch/project_465000000/my.sif"}})
+    assert snapshot.image.path != ""
+    assert "project_465000000" not in snapshot.saved()
+    (line,) = [line for line in snapshot.saved().splitlines() if '"name": "torch"' in line]
+    assert '"version": "2.7.1+rocm6.2.4"' in line
+
+
+def test_a_variable_that_activation_empties_is_kept() -> None:
+    emptied = read({**LEAST, "activation": {"kind": "command", "set": {"PS1": ""}}})
+    assert snapshot_from_json(emptied.saved(), "again").activation.set == {"PS1": ""}
 
 
 def test_a_hand_made_snapshot_needs_only_the_least() -> None:
@@ -114,30 +128,50 @@ def test_fields_of_a_later_lumienv_are_passed_over() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "key"),
-    [
-        (None, "schema"),
-        (None, "image"),
-        ("image", "name"),
-        (None, "python"),
-        (None, "markers"),
-        (None, "tags"),
-        (None, "packages"),
-    ],
+    "key", ["schema", "image", "image.name", "python", "python.version", "markers", "tags", "packages"]
 )
-def test_a_snapshot_without_what_it_needs_says_what_is_missing(table: str | None, key: str) -> None:
+def test_a_snapshot_without_what_it_needs_says_what_is_missing(key: str) -> None:
     data = json.loads(json.dumps(LEAST))
-    del (data[table] if table else data)[key]
-    with pytest.raises(ImageError, match=f"saved.json is not a snapshot of an image: '{key}' is missing"):
+    table, _, last = key.rpartition(".")
+    del (data[table] if table else data)[last]
+    with pytest.raises(ImageError, match=f"saved.json is not a snapshot of an image: {key} is missing"):
         read(data)
 
 
 @pytest.mark.parametrize("key", ["name", "version"])
-def test_a_package_without_name_or_version_is_refused(key: str) -> None:
+def test_a_package_without_name_or_version_is_named_by_its_place(key: str) -> None:
     data = json.loads(json.dumps(LEAST))
-    del data["packages"][0][key]
-    with pytest.raises(ImageError, match=r"saved\.json is not a snapshot"):
+    data["packages"].append({"name": "numpy", "version": "1.26.4"})
+    del data["packages"][1][key]
+    with pytest.raises(ImageError, match=rf"not a snapshot of an image: packages\[1\]\.{key} is missing"):
         read(data)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"tags": "py3-none-any"}, "tags is not a list"),
+        ({"tags": [3]}, "tags has something else than text in it"),
+        ({"packages": {"torch": "2.7.1"}}, "packages is not a list"),
+        ({"packages": ["torch==2.7.1"]}, r"packages\[0\] is not an object"),
+        ({"packages": [{"name": "torch", "version": 2.7}]}, r"packages\[0\].version is not a text"),
+        ({"markers": {"os_name": None}}, "markers.os_name is not a text"),
+        ({"python": {"version": "three"}}, 'python.version is "three", which is no version'),
+        ({"python": "3.12.9"}, "python is not an object"),
+        ({"image": {"name": "lumi.sif", "size": "big"}}, "image.size is not a number"),
+        ({"schema": True}, "schema is not a number"),
+    ],
+)
+def test_what_is_not_of_its_kind_is_named(change: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ImageError, match=f"not a snapshot of an image: {problem}"):
+        read(LEAST | change)
+
+
+def test_variables_of_markers_that_are_left_out_are_not_those_of_this_machine() -> None:
+    markers = read(LEAST).markers
+    assert markers["python_full_version"] == "3.12.9"
+    assert (markers["python_version"], markers["platform_machine"]) == ("3.12", "x86_64")
+    assert (markers["platform_release"], markers["platform_version"]) == ("", "")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"text"', "5", '{"schema": 1, "image": []}'])
