@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from importlib.resources import files
@@ -66,6 +66,10 @@ _NOT_ACTIVATION = {"_", "SHLVL", "PWD", "OLDPWD", "PS1", "PROMPT_COMMAND"}
 _PROBE_ENV = {"PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONCOERCECLOCALE": "0"}
 _RUNTIME_PREFIXES = ("SINGULARITY", "APPTAINER", "BASH_FUNC_", "LUMIENV_")
 
+_CACHE = "snapshots"
+# Raised whenever the same answer of the probe becomes another snapshot.
+_FORMAT = "2"
+
 # Every runtime appends this to LD_LIBRARY_PATH by itself (SingularityCE/Apptainer, 99-base.sh).
 _RUNTIME_LIBS = "/.singularity.d/libs"
 
@@ -75,20 +79,54 @@ def take_snapshot(base: Base, activate: str, runtime: Runtime, cache: Path | Non
 
     Raises ImageError when the base has no usable Python.
     """
-    text = probe_source()
-    key = hashlib.sha256("\0".join([base.fingerprint, activate, text, _ENTER]).encode()).hexdigest()
     entry = None
     if cache is not None:
         with suppress(OSError):  # a cache that cannot be used costs time, nothing else
-            entry = private_directory(cache / "snapshots") / key
-    known = read_sealed(entry) if entry is not None else None
+            entry = private_directory(cache / _CACHE) / _key(base, activate)
+    known = _cached(entry) if entry is not None else None
     if known is not None:
-        with suppress(ImageError):
-            return _of_base(snapshot_from_json(known.decode(), str(entry)), base)
-    snapshot = snapshot_from_probe(base, run_probe(base, activate, runtime, text))
+        return _of_base(known, base)
+    snapshot = snapshot_from_probe(base, run_probe(base, activate, runtime, probe_source()))
     if entry is not None:
         write_sealed(entry.parent, entry, snapshot.to_json().encode())
     return _of_base(snapshot, base)
+
+
+def cached_snapshot(base: Base, cache: Path, activate: str = "auto") -> Snapshot | None:
+    """The snapshot of `base` if the cache has one; starts nothing. Raises StoreError."""
+    folder = _existing(cache)
+    known = _cached(folder / _key(base, activate)) if folder is not None else None
+    return _of_base(known, base) if known is not None else None
+
+
+def cached_places(cache: Path, activate: str = "auto") -> Iterator[Path]:
+    """Where the SIFs lay of which the cache has a snapshot, entered in this way; some may be gone by now."""
+    folder = _existing(cache)
+    for entry in sorted(folder.iterdir()) if folder is not None else ():
+        known = _cached(entry)
+        if known is not None and known.image.kind == "sif":
+            base = replace(known.image, fingerprint=known.image.identity)
+            if entry.name == _key(base, activate):
+                yield Path(known.image.path)
+
+
+def _existing(cache: Path) -> Path | None:
+    folder = cache / _CACHE
+    return private_directory(folder) if os.path.lexists(folder) else None
+
+
+def _key(base: Base, activate: str) -> str:
+    """What a cached snapshot is called: it holds for this base, entered like this and asked by this probe."""
+    facts = (base.fingerprint, activate, probe_source(), _ENTER, _FORMAT)
+    return hashlib.sha256("\0".join(facts).encode()).hexdigest()
+
+
+def _cached(entry: Path) -> Snapshot | None:
+    text = read_sealed(entry)
+    if text is not None:
+        with suppress(ImageError, UnicodeDecodeError):
+            return snapshot_from_json(text.decode(), str(entry))
+    return None
 
 
 def _of_base(snapshot: Snapshot, base: Base) -> Snapshot:
