@@ -4,6 +4,7 @@ What is installed stands in standard keys, so that pip and uv can read the file.
 guards only: which inputs and which image the lock was made for, and the image's packages it rests on.
 """
 
+import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ from packaging.version import Version
 from tomlkit.items import AoT, Array, InlineTable, Table
 
 from lumienv.errors import LockError
-from lumienv.image.snapshot import Snapshot
+from lumienv.image.snapshot import Base, Snapshot
 from lumienv.index.pages import File
 from lumienv.lockdigest import bytes_digest
 from lumienv.manifest import Manifest
@@ -40,6 +41,7 @@ from lumienv.resolve import Pin, Resolution
 from lumienv.resolve.origin import Origin
 
 SCHEMA = 1
+_NAMED = re.compile(r"^(\[tool\.lumienv\.image\]\n)name = .*\n(?:identity = .*\n)?", re.MULTILINE)
 
 _Chosen = PackageWheel | PackageSdist | PackageArchive | PackageVcs | PackageDirectory
 
@@ -137,7 +139,7 @@ def lock_text(resolution: Resolution, snapshot: Snapshot, manifest: Manifest) ->
                 "declared": manifest.declared(),
                 "image": {
                     "name": snapshot.image.name,
-                    "identity": snapshot.image.identity,
+                    **({"identity": snapshot.image.identity} if snapshot.image.identity else {}),
                     "frozen": snapshot.frozen_digest(),
                 },
                 "provided": [{"name": name, "version": version} for name, version in resolution.provided],
@@ -349,3 +351,10 @@ def _locked(package: Package, chosen: _Chosen) -> LockedWheel | LockedSource:
     origin = _origin(package)
     assert origin is not None
     return LockedSource(name, version, origin)
+
+
+def with_identity(text: str, image: Base) -> str:
+    """A lock's text that names this image, with its identity: what a lock made on the image says there."""
+    lines = f"name = {tomlkit.item(image.name).as_string()}\n"
+    lines += f"identity = {tomlkit.item(image.identity).as_string()}\n"
+    return _NAMED.sub(lambda found: found[1] + lines, text, count=1)

@@ -22,9 +22,13 @@ from lumienv.ui import Output
     help="Take the newest that fits, for NAME alone.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")
+@click.option(
+    "--snapshot", metavar="FILE", help="Lock for a snapshot that `image freeze` saved, not for [image]."
+)
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def command(
     common: Common,
+    snapshot: str | None,
     check: bool,
     upgrade: bool,
     upgrade_package: tuple[str, ...],
@@ -33,7 +37,7 @@ def command(
 ) -> None:
     """Resolve the dependencies against what the image has, and write pylock.lumienv.toml."""
     output = common.output
-    opened = open_project(common.project, os.environ, offline=common.offline)
+    opened = open_project(common.project, os.environ, offline=common.offline, snapshot=snapshot)
     outcome = lock(
         opened, output, check=check, upgrade=upgrade, upgrade_packages=upgrade_package, dry_run=dry_run
     )

@@ -14,6 +14,7 @@ from lumienv.errors import ContainerError
 from lumienv.files import private_directory
 from lumienv.image.base import find_base
 from lumienv.image.probing import take_snapshot
+from lumienv.image.saved import read_snapshot
 from lumienv.image.snapshot import Base, Snapshot
 from lumienv.index.client import IndexClient
 from lumienv.index.config import IndexSource, default_index, index_source
@@ -59,6 +60,8 @@ class Project:
     site: Site
     environ: Mapping[str, str]
     offline: bool = False
+    snapshot: Path | None = None
+    """a saved snapshot to lock for, instead of the image that the manifest names"""
 
     @property
     def lock_path(self) -> Path:
@@ -75,17 +78,39 @@ class Project:
         return Host() if self.manifest.image.kind == "host" else find(self.environ)
 
 
-def open_project(folder: str | None, environ: Mapping[str, str], *, offline: bool = False) -> Project:
-    """The project in `folder`, by default the current one, or above it. Raises ManifestError."""
+def open_project(
+    folder: str | None,
+    environ: Mapping[str, str],
+    *,
+    offline: bool = False,
+    snapshot: str | None = None,
+) -> Project:
+    """The project in `folder`, by default the current one, or above it. Raises ManifestError.
+
+    `snapshot` is a saved snapshot to lock for, whatever image the manifest names.
+    """
     manifest = read_manifest(find_manifest(start_folder(folder, environ)))
     site = load_site(environ, manifest.directory)
     with suppress(OSError):  # a cache that cannot be made costs time; one that is somebody else's is refused
         private_directory(site.cache)
-    return Project(manifest, site, environ, offline)
+    return Project(manifest, site, environ, offline, Path(snapshot).absolute() if snapshot else None)
+
+
+def saved_snapshot(project: Project) -> Snapshot | None:
+    """The saved snapshot that stands for the image, if one is to. Raises ImageError."""
+    table = project.manifest.image
+    if project.snapshot is not None:
+        return read_snapshot(project.snapshot)
+    if table.kind == "snapshot":
+        return read_snapshot(project.manifest.directory / Path(table.value).expanduser())
+    return None
 
 
 def base_of(project: Project, lock: Lock | None = None) -> Base:
     """The base that the manifest names; of several that fit, the one that was locked. Raises ImageError."""
+    saved = saved_snapshot(project)
+    if saved is not None:
+        return saved.image
     manifest = project.manifest
     preferred = lock.image if lock is not None else None
     return find_base(manifest.image, manifest.directory, project.site, preferred)
@@ -93,6 +118,9 @@ def base_of(project: Project, lock: Lock | None = None) -> Base:
 
 def snapshot_of(project: Project, base: Base) -> Snapshot:
     """What the base provides: from the cache, or by starting it once. Raises ImageError, ContainerError."""
+    saved = saved_snapshot(project)
+    if saved is not None:
+        return saved
     activate = project.manifest.image.activate
     recorded = "auto" if activate == "live" else activate
     return take_snapshot(base, recorded, project.runtime(), project.site.cache)
@@ -118,8 +146,9 @@ def source_builder(
 ) -> SourceBuilder:
     """Who makes metadata and wheels of sources; without a runtime only what needs no build."""
     runtime: Runtime | None = None
-    with suppress(ContainerError):
-        runtime = project.runtime()
+    if project.snapshot is None and project.manifest.image.kind != "snapshot":  # else there is no image here
+        with suppress(ContainerError):
+            runtime = project.runtime()
     return SourceBuilder(
         snapshot,
         client,

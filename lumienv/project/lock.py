@@ -12,7 +12,7 @@ from lumienv.errors import LockError, ResolutionError
 from lumienv.files import disk_errors, write_atomically
 from lumienv.image.snapshot import Base, Snapshot
 from lumienv.lockdigest import LOCK_NAME
-from lumienv.lockfile import Lock, label_of, lock_text, read_lock
+from lumienv.lockfile import Lock, label_of, lock_text, read_lock, with_identity
 from lumienv.project import Project, Report, base_of, index_client, snapshot_of, source_builder
 from lumienv.resolve import Resolution
 from lumienv.resolve.origin import Origin
@@ -60,7 +60,8 @@ def lock(
     if check and reason:
         raise LockError(f"{LOCK_NAME} is not up to date: {reason}", hint="bring it up to date: lumienv lock")
     if old is not None and not reason and not upgrade and not upgrade_packages:
-        return LockOutcome(project.lock_path, fresh=True, written=False, total=len(old.versions()))
+        written = not (check or dry_run) and _add_identity(project, report, old, base)
+        return LockOutcome(project.lock_path, fresh=True, written=written, total=len(old.versions()))
     snapshot, resolution = _resolve(
         project,
         report,
@@ -114,9 +115,8 @@ def _resolve(
     """
     with index_client(project, refresh=refresh) as client:
         snapshot = snapshot_of(project, base)
-        report.detail(
-            f"image {base.path}: Python {snapshot.python.version}, {len(snapshot.packages)} packages"
-        )
+        where = base.path or base.name
+        report.detail(f"image {where}: Python {snapshot.python.version}, {len(snapshot.packages)} packages")
         request = Request(project.manifest, snapshot, kept.versions, kept.origins)
         try:
             return snapshot, resolve(request, client, source_builder(project, snapshot, client, report))
@@ -138,6 +138,18 @@ def why_stale(project: Project, old: Lock | None, base: Base) -> str | None:
     if unchanged and old.identity and old.identity == base.identity:
         return None
     return staleness(old, project.manifest, snapshot_of(project, base))
+
+
+def _add_identity(project: Project, report: Report, old: Lock, base: Base) -> bool:
+    """Bind a lock that was made for a snapshot by hand to the image that it was now found to fit."""
+    image = snapshot_of(project, base).image if not old.identity else base
+    if old.identity or not image.identity:
+        return False
+    with disk_errors("write the lock", project.lock_path):
+        text = project.lock_path.read_text(encoding="utf-8")
+        write_atomically(project.lock_path, with_identity(text, image).encode())
+    report.note(f"{LOCK_NAME} fits {image.name}, and names it from now on")
+    return True
 
 
 def _old_lock(project: Project) -> tuple[Lock | None, str | None]:

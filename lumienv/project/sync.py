@@ -27,7 +27,15 @@ from lumienv.overlay.store import Store
 from lumienv.overlay.tree import build_tree
 from lumienv.overlay.trust import note_down
 from lumienv.overlay.verify import Expectation, verify_tree
-from lumienv.project import Project, Report, base_of, index_client, snapshot_of, source_builder
+from lumienv.project import (
+    Project,
+    Report,
+    base_of,
+    index_client,
+    saved_snapshot,
+    snapshot_of,
+    source_builder,
+)
 from lumienv.project.lock import LockOutcome, lock
 from lumienv.resolve.check import missing_from_image
 from lumienv.resolve.origin import Origin
@@ -68,6 +76,8 @@ def sync(
     if chosen_mode != "venv":
         kind = UsageError if mode else ManifestError
         raise kind(f"the mode {chosen_mode} is not supported by this version of lumienv", hint="use venv")
+    if manifest.image.kind == "snapshot":
+        raise _no_image(project)
     if manifest.image.kind == "host" and ":" in str(manifest.store_path):
         raise ManifestError(
             f"the store {manifest.store_path} has a colon in its path, which PATH cannot hold",
@@ -152,6 +162,18 @@ def _materialise(
     for warning in warnings:
         report.warn(warning)
     return SyncOutcome(published, True, len(wheels), tuple(scripts), outcome)
+
+
+def _no_image(project: Project) -> ManifestError:
+    saved = saved_snapshot(project)
+    assert saved is not None
+    name = saved.image.name.removesuffix(".sif") if saved.image.kind == "sif" else "…"
+    return ManifestError(
+        "there is no image to run on: [image] names a saved snapshot, which serves to lock alone",
+        hint=f'where the image is, name the image itself: [image] name = "{name}"\n'
+        "elsewhere that lumienv.toml can be locked too, to the same lock:\n"
+        f"lumienv lock --snapshot {project.manifest.image.value}",
+    )
 
 
 def _groups(manifest: Manifest, wanted: Sequence[str], unwanted: Sequence[str]) -> tuple[str, ...]:
