@@ -3,10 +3,14 @@
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lumienv.cli.main import Common, common_options
+
+if TYPE_CHECKING:
+    from lumienv.image.snapshot import Snapshot
 
 
 @click.group(name="image")
@@ -59,32 +63,96 @@ def show(
     image: str | None,
     as_json: bool,
 ) -> None:
-    """What an image is and provides: IMAGE is a path; without it, the project's image."""
-    from lumienv.image.base import sif_base
-    from lumienv.image.probing import take_snapshot
-    from lumienv.project import base_of, open_project, snapshot_of
-    from lumienv.runtime.singularity import find
-    from lumienv.site import load_site
-
+    """What an image is and provides: IMAGE is a path or a name; without it, the project's image."""
     output = common.output
-    if image is not None:
-        site = load_site(os.environ)
-        base = sif_base(Path(image).absolute())
-        snapshot = take_snapshot(base, "auto", find(os.environ), site.cache)
-    else:
-        opened = open_project(common.project, os.environ, offline=common.offline)
-        snapshot = snapshot_of(opened, base_of(opened))
+    snapshot = _snapshot(common, image)
     if as_json:
         output.text(snapshot.to_json())
         return
     activation = snapshot.activation
     for label, value in (
-        ("image", snapshot.image.path),
-        ("identity", snapshot.image.identity),
-        ("python", f"{snapshot.python.version} ({snapshot.python.executable})"),
+        ("image", snapshot.image.path or snapshot.image.name),
+        ("identity", snapshot.image.identity or "none, as it was made by hand"),
+        ("python", " ".join(filter(None, (snapshot.python.version, snapshot.python.executable)))),
         ("activation", activation.command or "none needed"),
         ("packages", str(len(snapshot.packages))),
     ):
         output.text(f"{label:<12}{value}")
     for package in sorted(snapshot.packages, key=lambda package: package.name.lower()):
         output.result(f"  {package.name} {package.version}")
+
+
+@command.command()
+@common_options
+@click.argument("image", required=False)
+@click.option("-o", "--output", "target", metavar="FILE", help="Where to save it; `-` prints it.")
+@click.option(
+    "--from-list", metavar="FILE", help="Make it by hand, from `pip list --format=freeze`; `-` reads it."
+)
+@click.option("--python", metavar="VERSION", help="With --from-list: the image's Python, such as 3.12.11.")
+@click.option("--glibc", metavar="VERSION", default="2.31", show_default=True, help="… its C library.")
+@click.option("--machine", metavar="NAME", default="x86_64", show_default=True, help="… its processor.")
+@click.option("--name", metavar="NAME", help="… its file name; by default the list's.")
+def freeze(
+    common: Common,
+    image: str | None,
+    target: str | None,
+    from_list: str | None,
+    python: str | None,
+    glibc: str,
+    machine: str,
+    name: str | None,
+) -> None:
+    """Save an image's snapshot, to lock where the image is not: IMAGE is a path or a name.
+
+    Without IMAGE it is the project's. The file may be committed and shared.
+    """
+    from lumienv.image.saved import file_name, save_snapshot
+
+    output = common.output
+    if from_list is None:
+        snapshot = _snapshot(common, image)
+    elif image is not None or python is None:
+        problem = "--from-list needs --python" if image is None else "give either IMAGE or --from-list"
+        raise click.UsageError(problem)
+    else:
+        snapshot = _by_hand(common, from_list, python, glibc, machine, name)
+    if snapshot.image.kind == "host":
+        output.note("the image is a Python of this machine: the snapshot names its places here")
+    if target == "-":
+        output.text(snapshot.saved().rstrip("\n"))
+        return
+    path = Path(target or file_name(snapshot)).expanduser()
+    save_snapshot(snapshot, path)
+    output.result(
+        f"saved the snapshot of {snapshot.image.name} ({len(snapshot.packages)} packages) in {path}"
+    )
+
+
+def _snapshot(common: Common, image: str | None) -> "Snapshot":
+    """Of the image that was named, else of the project's."""
+    from lumienv.project import base_of, open_project, snapshot_of
+    from lumienv.project.freeze import snapshot_of_image
+
+    if image is not None:
+        return snapshot_of_image(image, os.environ)
+    opened = open_project(common.project, os.environ, offline=common.offline)
+    return snapshot_of(opened, base_of(opened))
+
+
+def _by_hand(
+    common: Common, source: str, python: str, glibc: str, machine: str, name: str | None
+) -> "Snapshot":
+    from lumienv.image.handmade import snapshot_of_list
+    from lumienv.project.freeze import client_anywhere, read_list, with_requirements
+
+    called = name or (Path(source).stem if source != "-" else "image")
+    made = snapshot_of_list(read_list(source), python=python, glibc=glibc, machine=machine, name=called)
+    names = {package.name.lower() for package in made.packages}
+    if "pip" not in names:
+        common.output.warn(
+            "the list has no pip: `pip freeze` leaves it out, and setuptools and wheel too, which makes\n"
+            "another list of packages; use `python -m pip list --format=freeze`"
+        )
+    with client_anywhere(common.project, os.environ, offline=common.offline) as client:
+        return with_requirements(made, client, common.output)
