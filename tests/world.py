@@ -12,6 +12,7 @@ from universe import IMAGE, snapshot
 from wheels import make_wheel
 
 from lumienv.errors import ResolutionError
+from lumienv.image.known import KnownImage
 from lumienv.image.snapshot import ImagePackage
 from lumienv.index.client import IndexClient
 from lumienv.index.config import index_source
@@ -28,6 +29,7 @@ class World:
         self.directory = directory
         self.server = server
         self.snapshot = snapshot()
+        self.others: list[KnownImage] = []
         self.reader: SourceReader | None = None
         self.locked: dict[str, Origin] = {}
         self._dates: dict[str, str] = {}
@@ -84,7 +86,8 @@ class World:
         self._date_pages()
         kept = {name: Version(version) for name, version in (preferred or {}).items()}
         with IndexClient([index_source(self.server.url)], cache=None, workers=4, backoff=0.001) as client:
-            return resolve(Request(manifest, self.snapshot, kept, self.locked), client, self.reader)
+            request = Request(manifest, self.snapshot, kept, self.locked, lambda: self.others)
+            return resolve(request, client, self.reader)
 
     def taken(self, *dependencies: str, **options: Any) -> dict[str, str]:
         """Name → version of all that would be installed."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -10,6 +11,7 @@ from packaging.version import Version
 
 from lumienv.errors import LockError, ResolutionError
 from lumienv.files import disk_errors, write_atomically
+from lumienv.image.known import known_images
 from lumienv.image.snapshot import Base, Snapshot
 from lumienv.lockdigest import LOCK_NAME
 from lumienv.lockfile import Lock, label_of, lock_text, read_lock, with_identity
@@ -115,9 +117,10 @@ def _resolve(
     """
     with index_client(project, refresh=refresh) as client:
         snapshot = snapshot_of(project, base)
+        others = partial(known_images, project.site)
         where = base.path or base.name
         report.detail(f"image {where}: Python {snapshot.python.version}, {len(snapshot.packages)} packages")
-        request = Request(project.manifest, snapshot, kept.versions, kept.origins)
+        request = Request(project.manifest, snapshot, kept.versions, kept.origins, others)
         try:
             return snapshot, resolve(request, client, source_builder(project, snapshot, client, report))
         except ResolutionError:

@@ -5,9 +5,11 @@ the message speaks of nothing else. `story` then tells what happened in that sea
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from lumienv.errors import PackageIndexError, ResolutionError
 from lumienv.manifest import Dependency, Manifest
+from lumienv.resolve.elsewhere import Others, first_that_fits, no_others
 from lumienv.resolve.provider import Provider
 from lumienv.resolve.remedies import quoted, remedies
 from lumienv.resolve.search import DeadEnd, SearchTooLongError, search
@@ -19,7 +21,7 @@ _MAX_ROUNDS = 2_000
 _MAX_OTHERS = 3
 
 
-def explain(end: DeadEnd, manifest: Manifest) -> ResolutionError:
+def explain(end: DeadEnd, manifest: Manifest, images: Others = no_others) -> ResolutionError:
     """The failure as a sentence with its facts and a way out."""
     entries = [*manifest.dependencies, *(entry for group in manifest.groups.values() for entry in group)]
     lines = [entry for entry in dict.fromkeys(entries) if end.provider.roots([entry])]
@@ -36,10 +38,11 @@ def explain(end: DeadEnd, manifest: Manifest) -> ResolutionError:
         rest = [entry for entry in rest if entry not in others]
         facts.append(f"{quoted(others, 'and')} {'does' if len(others) == 1 else 'do'} not fit either")
     kept = [entry for entry in lines if entry in core or entry in rest]
+    elsewhere = partial(first_that_fits, images, manifest, end.provider, kept)
     return ResolutionError(
         f"no set of packages fits on top of {end.provider.snapshot.image.name}",
         *facts,
-        hint="\nor ".join(remedies(story, core, kept)),
+        hint="\nor ".join(remedies(story, core, kept, elsewhere)),
     )
 
 

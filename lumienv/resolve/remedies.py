@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -11,6 +11,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from lumienv.errors import PackageIndexError
+from lumienv.image.known import KnownImage
 from lumienv.index.pages import File
 from lumienv.manifest import Dependency
 from lumienv.resolve.candidates import Candidate, Kind, Refusal, as_version
@@ -26,12 +27,18 @@ _MOST_ROUNDS = 2_000
 _MOST_SHOWN = 4
 
 
-def remedies(story: Story, core: Sequence[Dependency], lines: Sequence[Dependency]) -> list[str]:
+Elsewhere = Callable[[Collection[str]], KnownImage | None]
+"""another image on which everything fits, and which provides these names itself"""
+
+
+def remedies(
+    story: Story, core: Sequence[Dependency], lines: Sequence[Dependency], elsewhere: Elsewhere
+) -> list[str]:
     """Up to four changes that would each be enough, and where none is found what else there is to do.
 
     `core` are the user's lines that do not hold together, `lines` those that are to hold with the change.
     """
-    return _Remedies(story, core, lines).all()[:_MOST_SHOWN]
+    return _Remedies(story, core, lines, elsewhere).all()[:_MOST_SHOWN]
 
 
 @dataclass(frozen=True)
@@ -43,12 +50,15 @@ class _Found:
 
 
 class _Remedies:
-    def __init__(self, story: Story, core: Sequence[Dependency], lines: Sequence[Dependency]) -> None:
+    def __init__(
+        self, story: Story, core: Sequence[Dependency], lines: Sequence[Dependency], elsewhere: Elsewhere
+    ) -> None:
         self.story = story
         self.provider = story.provider
         self.policy = story.provider.policy
         self.core = core
         self.lines = lines
+        self.elsewhere = elsewhere
         self.names = list(dict.fromkeys((*story.clashes, *sorted(story.chain))))
         self.searches = 0
 
@@ -227,7 +237,11 @@ class _Remedies:
                 yield f"let the overlay shadow the image's {name}: {change}{_taking(found, name)}"
 
     def other_image(self) -> Iterator[str]:
-        """Another image, with what this one lacks."""
+        """Another image: one that is known and was tried, else what it should have."""
+        image = self.elsewhere(self._of_image())
+        if image is not None:
+            yield f"use the image {image.base.name}, on which everything fits: {image.selection}"
+            return
         lacking = [
             str(want)
             for name in self._of_image()

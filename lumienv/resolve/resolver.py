@@ -15,6 +15,7 @@ from lumienv.resolve import Pin, Resolution
 from lumienv.resolve.candidates import Candidate
 from lumienv.resolve.check import check_resolution
 from lumienv.resolve.direct import direct_sources
+from lumienv.resolve.elsewhere import Others, no_others
 from lumienv.resolve.explain import explain
 from lumienv.resolve.origin import Origin, SourceReader
 from lumienv.resolve.policy import policy_of
@@ -33,6 +34,8 @@ class Request:
     """versions of the previous lock, kept while they fit"""
     locked: Mapping[str, Origin] = field(default_factory=dict)
     """what direct sources were when they were locked"""
+    others: Others = no_others
+    """the images that a failure may point to"""
 
 
 def resolve(request: Request, client: IndexClient, reader: SourceReader | None = None) -> Resolution:
@@ -56,7 +59,7 @@ def resolve(request: Request, client: IndexClient, reader: SourceReader | None =
     except SearchTooLongError as error:
         raise _too_long(snapshot, error) from None
     if isinstance(chosen, DeadEnd):
-        raise explain(chosen, manifest)
+        raise explain(chosen, manifest, request.others)
     pins, provided = _pins(chosen, provider, roots, groups)
     _refuse_cuda(pins, snapshot, policy.replace)
     found = Resolution(pins, provided, versions={pin.name: str(pin.version) for pin in pins})
