@@ -51,7 +51,8 @@ def test_every_command_that_a_page_shows_is_one(command):
 def hints() -> list[str]:
     """The commands that lumienv's own messages tell people to type."""
     sources = "\n".join(path.read_text() for path in sorted((ROOT / "lumienv").rglob("*.py")))
-    advised = r"(?:`|run |first: |anew: |date: )lumienv ([a-z]+(?: (?:list|show))?(?: --?[a-zA-Z-]+)*)"
+    command = r"lumienv ([a-z]+(?: (?:list|show|freeze|suggest))?(?: --?[a-zA-Z-]+)*)"
+    advised = rf"(?:`|run |with: |at once: |first: |anew: |date: ){command}"
     found = re.findall(advised, sources)
     return sorted(set(found))
 

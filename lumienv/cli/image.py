@@ -156,3 +156,50 @@ def _by_hand(
         )
     with client_anywhere(common.project, os.environ, offline=common.offline) as client:
         return with_requirements(made, client, common.output)
+
+
+@command.command()
+@common_options
+@click.argument("files", nargs=-1, metavar="[SNAPSHOT.json]...")
+@click.option("--probe", is_flag=True, help="Start the images that were never looked into.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def suggest(
+    common: Common,
+    files: tuple[str, ...],
+    probe: bool,
+    as_json: bool,
+) -> None:
+    """Which image would satisfy the project's dependencies, the best first.
+
+    Compared are the images in the site's folders and those used before, as far as lumienv has looked
+    into them; or the snapshots that are named.
+    """
+    from lumienv.project import open_project
+    from lumienv.project.suggest import NOT_PROBED
+    from lumienv.project.suggest import suggest as suggestions
+
+    output = common.output
+    opened = open_project(common.project, os.environ, offline=common.offline)
+    found = suggestions(opened, output, files, probe=probe)
+    if as_json:
+        output.data([asdict(one) for one in found])
+        return
+    if not found:
+        output.note("no image is known: name the folders that hold .sif files in LUMIENV_IMAGE_PATH,")
+        output.note("or give snapshots that `lumienv image freeze` saved")
+        return
+    rows = [
+        [
+            one.image + (" (in use)" if one.current else ""),
+            one.verdict,
+            str(len(one.provided)) if one.provided or one.added else "",
+            str(len(one.added)) if one.provided or one.added else "",
+            one.reason or one.selection,
+        ]
+        for one in found
+    ]
+    output.table(["image", "", "from image", "added", ""], rows)
+    never = sum(one.verdict == NOT_PROBED for one in found)
+    if never and not probe:
+        images = "1 image was" if never == 1 else f"{never} images were"
+        output.note(f"{images} never looked into; all at once: lumienv image suggest --probe")

@@ -20,7 +20,7 @@ _COMMANDS = {
     "lock": ("lumienv.cli.lock", "Resolve the dependencies against the image and write the lock."),
     "sync": ("lumienv.cli.sync", "Make the environment match the lock."),
     "run": ("lumienv.cli.run_command", "Run a command or a task in the environment."),
-    "image": ("lumienv.cli.image", "Look at base images: list, show."),
+    "image": ("lumienv.cli.image", "Look at base images: list, show, freeze, suggest."),
 }
 
 
