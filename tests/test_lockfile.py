@@ -17,7 +17,7 @@ from lumienv.errors import LockError
 from lumienv.image.snapshot import Base, ImagePackage, Python, Snapshot
 from lumienv.index.pages import File
 from lumienv.lockdigest import LOCK_NAME, bytes_digest
-from lumienv.lockfile import Lock, LockedSource, LockedWheel, lock_text, read_lock
+from lumienv.lockfile import Lock, LockedSource, LockedWheel, lock_text, read_lock, with_identity
 from lumienv.manifest import Manifest, Source
 from lumienv.resolve import Pin, Resolution
 from lumienv.resolve.origin import Origin
@@ -408,6 +408,38 @@ def test_a_lock_that_was_made_by_other_rules_says_so(tmp_path: Path) -> None:
 
 def test_the_same_image_under_another_name_is_the_same_image(tmp_path: Path) -> None:
     assert staleness(lock_of(tmp_path), MANIFEST, image(name="copy.sif", path="/copy.sif")) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"markers": MARKERS | {"python_full_version": "3.12.11"}}, "it does not fit lumi.sif: "),
+        ({"tags": ("py3-none-any",)}, "it does not fit lumi.sif: "),
+        ({"packages": ()}, "the packages in lumi.sif have changed"),
+    ],
+)
+def test_a_lock_without_identity_is_held_against_all_that_it_was_made_for(
+    tmp_path: Path, changes: dict[str, Any], reason: str
+) -> None:
+    lock = lock_of(tmp_path, text_of(snapshot=image(identity="")))
+    assert (staleness(lock, MANIFEST, replace(SNAPSHOT, **changes)) or "").startswith(reason)
+
+
+def test_a_list_of_other_packages_is_named(tmp_path: Path) -> None:
+    lock = lock_of(tmp_path, text_of(snapshot=image(identity="", name="packages")))
+    reason = staleness(lock, MANIFEST, replace(SNAPSHOT, packages=()))
+    assert reason == "it was made for the packages of packages, and lumi.sif has others"
+
+
+def test_a_lock_of_an_image_fits_a_list_of_the_same_packages(tmp_path: Path) -> None:
+    assert staleness(lock_of(tmp_path), MANIFEST, image(identity="", name="packages")) is None
+
+
+def test_with_an_identity_the_lock_is_the_one_made_on_the_image() -> None:
+    by_hand = text_of(snapshot=image(identity="", name="packages"))
+    assert "identity" not in by_hand
+    assert with_identity(by_hand, SNAPSHOT.image) == text_of()
+    assert with_identity(text_of(), SNAPSHOT.image) == text_of()
 
 
 def test_a_lock_from_a_saved_snapshot_is_held_against_the_frozen_list(tmp_path: Path) -> None:
