@@ -1,13 +1,13 @@
 """The images that lumienv knows without starting one: those in the site's folders, and those it probed."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lumienv.errors import ImageError
 from lumienv.image.base import sif_base
-from lumienv.image.catalog import SELECTORS, FoundImage, find_image, list_images
+from lumienv.image.catalog import SELECTORS, FoundImage, list_images
 from lumienv.image.names import newest_first, parse
 from lumienv.image.probing import cached_places, cached_snapshot
 from lumienv.image.snapshot import Base, Snapshot
@@ -39,17 +39,20 @@ def known_images(site: Site) -> Iterator[KnownImage]:
             continue
         if base.identity not in seen:
             seen.add(base.identity)
-            yield KnownImage(base, cached_snapshot(base, site.cache), selection(path, site))
+            yield KnownImage(base, cached_snapshot(base, site.cache), selection(path, found))
 
 
-def _places(found: Iterable[FoundImage], cache: Path) -> Iterator[Path]:
+def _places(found: Sequence[FoundImage], cache: Path) -> Iterator[Path]:
     yield from (image.path for image in found)
     elsewhere = {place for place in cached_places(cache) if place.is_file()}
     yield from sorted(elsewhere, key=lambda path: (newest_first(parse(path.name)), path), reverse=True)
 
 
-def selection(path: Path, site: Site) -> str:
-    """The shortest words in `[image]` that lead to the image at `path` on this machine, else its path."""
+def selection(path: Path, images: Sequence[FoundImage]) -> str:
+    """The shortest words in `[image]` that lead to the image at `path`, else its path.
+
+    `images` are those of the site as `list_images` orders them, of which the first that fits is taken.
+    """
     name = parse(path.name)
     narrowed: dict[str, str] = {}
     family = "-".join(filter(None, (name.what, name.variant)))
@@ -62,11 +65,8 @@ def selection(path: Path, site: Site) -> str:
                 attempts.append((family, dict(narrowed)))
     attempts.append((path.name.removesuffix(".sif"), {}))
     for named, selectors in attempts:
-        try:
-            chosen = find_image(named, selectors, site.image_folders).path
-        except ImageError:
-            continue
-        if os.path.realpath(chosen) == os.path.realpath(path):
+        chosen = next((image.path for image in images if image.name.matches(named, **selectors)), None)
+        if chosen is not None and os.path.realpath(chosen) == os.path.realpath(path):
             words = [f'name = "{named}"', *(f'{key} = "{value}"' for key, value in selectors.items())]
             return "[image] " + " and ".join(words)
     return f'[image] path = "{path}"'

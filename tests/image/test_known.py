@@ -1,6 +1,6 @@
 """The images that are known without starting one, and the words that lead to them."""
 
-from dataclasses import replace
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,7 @@ from sif_files import DataObject, sif
 
 from lumienv.errors import StoreError
 from lumienv.image.base import sif_base
+from lumienv.image.catalog import find_image, list_images
 from lumienv.image.known import known_images, selection
 from lumienv.image.probing import take_snapshot
 from lumienv.runtime.host import Host
@@ -118,10 +119,15 @@ def test_the_shortest_words_that_lead_to_an_image_are_named(
 ) -> None:
     for name in names:
         make_image(site.image_folders[0], name)
-    assert selection(site.image_folders[0] / path, site) == words
+    folders = site.image_folders
+    assert selection(folders[0] / path, list_images(folders)) == words
+    selectors = dict(re.findall(r'(\w+) = "(.*?)"', words))
+    found = find_image(selectors.pop("name"), selectors, folders)
+    assert found.path == folders[0] / path, "the words are understood as they are meant"
 
 
 def test_an_image_outside_the_folders_is_named_by_its_path(site: Site, tmp_path: Path) -> None:
     path = make_image(tmp_path, NEW)
-    assert selection(path, site) == f'[image] path = "{path}"'
-    assert selection(path, replace(site, image_folders=())) == f'[image] path = "{path}"'
+    make_image(site.image_folders[0], OLD)
+    assert selection(path, list_images(site.image_folders)) == f'[image] path = "{path}"'
+    assert selection(path, ()) == f'[image] path = "{path}"'
