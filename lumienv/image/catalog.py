@@ -80,7 +80,8 @@ def find_image(
             f"no image called {wanted} was found: there are no images in the site's folders",
             *(f"looked in {folder}" for folder in folders),
             hint='give the image\'s path ([image] path = "/…/image.sif"), or name the folders that hold\n'
-            "images in LUMIENV_IMAGE_PATH (separated by colons)",
+            "images in LUMIENV_IMAGE_PATH (separated by colons); where the image is not, lock for a saved\n"
+            "snapshot of it: lumienv lock --snapshot FILE",
         )
     same = [image for image in images if image.name.matches(name)]
     near = same or [image for image in images if image.name.what in _close(name, images)] or images

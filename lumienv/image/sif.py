@@ -50,7 +50,8 @@ def read_sif(path: Path) -> SifFile:
         gone = "is a link to a file that is gone" if path.is_symlink() else "does not exist"
         raise ImageError(
             f"the image {path} {gone}",
-            hint="`lumienv image list` shows the images that are there; name one under [image]",
+            hint="`lumienv image list` shows the images that are there; name one under [image], or lock for\n"
+            "a saved snapshot of this one: lumienv lock --snapshot FILE",
         ) from None
     except IsADirectoryError:
         raise ImageError(
