@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import re
+import ssl
 import threading
 import time
 import zipfile
@@ -50,7 +51,9 @@ class Behaviour:
     etags: bool = False
     statuses: dict[str, deque[int]] = field(default_factory=dict)  # path → statuses to answer first
     cut: dict[str, deque[int]] = field(default_factory=dict)  # path → bytes after which it goes away
+    stall: dict[str, int] = field(default_factory=dict)  # path → bytes after which it falls silent
     redirects: dict[str, str] = field(default_factory=dict)  # path → URL
+    tls: ssl.SSLContext | None = None  # https with this certificate
     pages: dict[str, tuple[str, bytes]] = field(default_factory=dict)  # path → content type, body
 
 
@@ -65,6 +68,7 @@ class IndexServer(Behaviour):
         super().__init__(**behaviour)
         self.directory = directory
         self.requests: list[Seen] = []
+        self.closing = threading.Event()
         self._digests: dict[tuple[str, int], str] = {}
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.index = self
@@ -73,7 +77,7 @@ class IndexServer(Behaviour):
 
     @property
     def root(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def url(self) -> str:
@@ -81,7 +85,7 @@ class IndexServer(Behaviour):
         return f"{self.root}/simple"
 
     def url_with(self, username: str, password: str) -> str:
-        return f"http://{quote(username, '')}:{quote(password, '')}@127.0.0.1:{self.port}/simple"
+        return self.url.replace("://", f"://{quote(username, '')}:{quote(password, '')}@")
 
     def paths(self) -> list[str]:
         return [request.path for request in self.requests]
@@ -97,6 +101,7 @@ class IndexServer(Behaviour):
 
     def close(self) -> None:
         """Stop listening; connections to the port are refused from now on."""
+        self.closing.set()
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
@@ -161,6 +166,15 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
     index: IndexServer
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        if self.index.tls is not None:  # in the connection's own thread: a handshake may fail or hang
+            request = self.index.tls.wrap_socket(request, server_side=True)
+        try:
+            super().finish_request(request, client_address)
+        finally:
+            if self.index.tls is not None:
+                request.close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         pass  # a client that hangs up is no news
@@ -265,7 +279,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         cuts = self.server.index.cut.get(urlsplit(self.path).path)
-        if body and cuts:
+        silent = self.server.index.stall.get(urlsplit(self.path).path)
+        if body and silent is not None:
+            self.wfile.write(body[:silent])
+            self.server.index.closing.wait()
+            self.close_connection = True
+        elif body and cuts:
             self.wfile.write(body[: cuts.popleft()])
             self.close_connection = True
         elif body:

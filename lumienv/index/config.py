@@ -1,10 +1,14 @@
-"""Which indexes are asked, and what pip and uv are configured with.
+"""Which indexes are asked.
 
-lumienv has no index address of its own: the default is pip's configured `index-url`, else uv's. pip's files
-and variables are read in pip's order (pip documentation, "Configuration", "Precedence").
+lumienv has no index address of its own: the default is pip's configured `index-url`, else uv's.
+
+Their other places for packages are not taken over: `extra-index-url` and `find-links` of pip, `find-links`
+and further indexes of uv. pip merges what they offer with the index's own, so that whoever can put a higher
+version of a name on any of them decides what is installed (dependency confusion), and a colleague's lock
+would depend on a file that is not in the project. Who wants them writes them into lumienv.toml, where they
+have an order: `[[index]]` with `format = "flat"` is what pip and uv call find-links.
 """
 
-import configparser
 import hashlib
 import json
 import os
@@ -13,7 +17,6 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -21,9 +24,8 @@ from packaging.utils import canonicalize_name
 from lumienv.errors import ContainerError, PackageIndexError
 from lumienv.files import private_directory
 from lumienv.index.credentials import Credentials, split_credentials
+from lumienv.index.settings import PipConfiguration, UvConfiguration
 from lumienv.sealed import read_sealed, write_sealed
-
-SYSTEM_FILE = Path("/etc/pip.conf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,64 +74,9 @@ def index_source(
         variable = "UV_INDEX_" + re.sub(r"[^A-Za-z0-9]", "_", name).upper()
         username, password = environ.get(f"{variable}_USERNAME"), environ.get(f"{variable}_PASSWORD")
         if username is not None or password is not None:
-            credentials = Credentials(username or "", password or "")
+            credentials = Credentials(username or "", password)
     names = frozenset(str(canonicalize_name(package)) for package in packages)
     return IndexSource(bare.partition("#")[0].rstrip("/"), name, explicit, names, credentials)
-
-
-class PipConfiguration:
-    """What `pip install` would take from its configuration files and `PIP_…` variables."""
-
-    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
-        self._environ = environ
-
-    def get(self, option: str) -> str | None:
-        """The value of a long option (`index-url`), or None; empty values count as unset, as in pip.
-
-        Raises PackageIndexError for a configuration file that cannot be parsed.
-        """
-        variable = self._environ.get("PIP_" + option.upper().replace("-", "_"))
-        return variable or self._values.get(option)
-
-    def files(self) -> list[Path]:
-        """pip's configuration files on Linux, the later ones winning; they need not exist."""
-        environ = self._environ
-        named = environ.get("PIP_CONFIG_FILE")
-        if named == os.devnull:
-            return []
-        home = Path(environ.get("HOME") or Path.home())
-        shared = environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
-        own = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
-        prefix = Path(environ.get("VIRTUAL_ENV") or sys.prefix)
-        found = [Path(directory, "pip", "pip.conf") for directory in shared.split(":") if directory]
-        found += [SYSTEM_FILE, home / ".pip" / "pip.conf", own / "pip" / "pip.conf"]
-        found += [prefix / "pip.conf"]
-        if named:
-            found.append(Path(named).expanduser())
-        return found
-
-    @cached_property
-    def _values(self) -> dict[str, str]:
-        # [install] beats [global] whichever file it stands in; within a section the later file wins.
-        sections: dict[str, dict[str, str]] = {"global": {}, "install": {}}
-        for path in self.files():
-            parser = configparser.RawConfigParser()
-            try:
-                parser.read_string(path.read_text(encoding="utf-8"), source=str(path))
-            except (FileNotFoundError, NotADirectoryError, PermissionError):
-                continue
-            except (configparser.Error, UnicodeDecodeError) as error:
-                # The parser's own message may quote a line with a password, so it is not passed on.
-                raise PackageIndexError(
-                    f"cannot read pip's configuration {path}",
-                    hint="`pip config debug` shows what is wrong; PIP_CONFIG_FILE=/dev/null leaves it out",
-                ) from error.with_traceback(None)
-            for section, values in sections.items():
-                if parser.has_section(section):
-                    for key, value in parser.items(section):
-                        if value:
-                            values[key.lower().replace("_", "-").removeprefix("--")] = value
-        return {**sections["global"], **sections["install"]}
 
 
 def default_index(cache: Path | None = None, environ: Mapping[str, str] = os.environ) -> IndexSource:
@@ -141,9 +88,11 @@ def default_index(cache: Path | None = None, environ: Mapping[str, str] = os.env
     """
     url = PipConfiguration(environ).get("index-url")
     # uv reads these before its files, so that asking it would change nothing.
-    url = url or environ.get("UV_DEFAULT_INDEX") or environ.get("UV_INDEX_URL")
-    url = re.sub(r"^[\w.-]+=", "", url) if url else _uv_default(cache, environ)  # uv also takes name=URL
-    return index_source(url, environ=environ)
+    url = url or environ.get("UV_DEFAULT_INDEX") or environ.get("UV_INDEX_URL") or _uv_default(cache, environ)
+    named = re.match(r"([\w.-]+)=(?=\w+://)", url)  # uv also takes name=URL
+    return index_source(
+        url[named.end() :] if named else url, name=named[1] if named else None, environ=environ
+    )
 
 
 def _uv_default(cache: Path | None, environ: Mapping[str, str]) -> str:
@@ -190,12 +139,7 @@ def _uv_default(cache: Path | None, environ: Mapping[str, str]) -> str:
 
 def _uv_fingerprint(program: Path, environ: Mapping[str, str]) -> str:
     """A digest of all that uv's answer depends on: its binary, its variables, its configuration files."""
-    home = Path(environ.get("HOME") or Path.home())
-    shared = (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")
-    files = [program, *(Path(directory, "uv", "uv.toml") for directory in shared), Path("/etc/uv/uv.toml")]
-    files += [Path(environ.get("XDG_CONFIG_HOME") or home / ".config", "uv", "uv.toml")]
-    if environ.get("UV_CONFIG_FILE"):
-        files.append(Path(environ["UV_CONFIG_FILE"]))
+    files = [program, *UvConfiguration(environ).files()]
     states: list[object] = [environ.get("UV_CONFIG_FILE"), environ.get("UV_NO_CONFIG")]
     for path in files:
         try:
@@ -204,20 +148,3 @@ def _uv_fingerprint(program: Path, environ: Mapping[str, str]) -> str:
         except OSError:
             states.append((str(path), None))
     return hashlib.sha256(json.dumps(states).encode()).hexdigest()
-
-
-def certificate_bundle(
-    pip: PipConfiguration, environ: Mapping[str, str] = os.environ
-) -> tuple[str, str] | None:
-    """The CA bundle to trust and the setting that names it, or None for the system's.
-
-    In the order PIP_CERT, pip's `cert`, SSL_CERT_FILE, REQUESTS_CA_BUNDLE: pip's own word, then OpenSSL's
-    and uv's, then that of requests.
-    """
-    chosen = [
-        ("PIP_CERT", environ.get("PIP_CERT")),
-        ("`cert` in pip's configuration", pip.get("cert")),
-        ("SSL_CERT_FILE", environ.get("SSL_CERT_FILE")),
-        ("REQUESTS_CA_BUNDLE", environ.get("REQUESTS_CA_BUNDLE")),
-    ]
-    return next(((path, setting) for setting, path in chosen if path), None)

@@ -4,6 +4,7 @@ The texts of urllib3's own exceptions are never shown: they hold addresses of ob
 held.
 """
 
+import re
 import ssl
 from urllib.parse import urlsplit
 
@@ -11,6 +12,8 @@ from urllib3 import exceptions
 
 from lumienv.errors import PackageIndexError
 from lumienv.index.credentials import place, shown
+from lumienv.index.proxies import proxy_for
+from lumienv.index.settings import PipConfiguration
 
 
 def is_final(error: Exception, attempt: int) -> bool:
@@ -36,17 +39,23 @@ def _timed_out(error: BaseException) -> bool:
 def unreachable(url: str, error: Exception) -> PackageIndexError:
     """The failure as an error; `url` is what was asked for."""
     if isinstance(error, exceptions.ProxyError):
+        if _tunnel_status(error) == 407:
+            return proxy_refuses(url)
+        named = proxy_for(url, PipConfiguration())
+        setting = named[1] if named is not None else f"{urlsplit(url).scheme}_proxy"
+        status = _tunnel_status(error)
         return PackageIndexError(
             f"cannot reach {place(url)} through the proxy",
-            _reason(error.original_error),
+            f"the proxy refuses (HTTP {status})" if status is not None else _reason(error.original_error),
             f"while fetching {shown(url)}",
-            hint=f"check {urlsplit(url).scheme}_proxy and no_proxy",
+            hint=f"check {setting} and no_proxy",
         )
     if isinstance(error, (exceptions.SSLError, ssl.SSLError)):
         return PackageIndexError(
             f"cannot talk to {place(url)} securely",
             _certificate_reason(error),
             f"while fetching {shown(url)}",
+            *_not_taken_over(),
             hint="a private CA is made known with SSL_CERT_FILE, PIP_CERT, or `cert` in pip's configuration",
         )
     return PackageIndexError(
@@ -56,6 +65,30 @@ def unreachable(url: str, error: Exception) -> PackageIndexError:
         hint="check the network, and the index-url in pip's or uv's configuration;\n"
         "`--offline` works with what the cache holds",
     )
+
+
+def proxy_refuses(url: str) -> PackageIndexError:
+    """The proxy answered 407."""
+    named = proxy_for(url, PipConfiguration())
+    given = named is not None and "@" in named[0]
+    setting = named[1] if named is not None else "the variable"
+    return PackageIndexError(
+        "the proxy does not accept the password" if given else "the proxy wants a password",
+        f"while fetching {shown(url)}",
+        hint=f"put it into {setting}, which names the proxy: http://NAME:PASSWORD@proxy.example.org:3128",
+    )
+
+
+def _tunnel_status(error: exceptions.ProxyError) -> int | None:
+    """What a proxy answered when it was asked for a tunnel; http.client says it in the text only."""
+    found = re.search(r"Tunnel connection failed: (\d{3})", str(error.original_error))
+    return int(found[1]) if found is not None else None
+
+
+def _not_taken_over() -> list[str]:
+    if PipConfiguration().get("trusted-host"):
+        return ["pip's `trusted-host` is not taken over: without the check, anybody could forge the answers"]
+    return []
 
 
 def _reason(error: BaseException) -> str:

@@ -7,7 +7,6 @@ chosen anew for each address, and a wait for the next attempt ends at once when 
 
 from __future__ import annotations
 
-import os
 import ssl
 import threading
 from collections.abc import Callable, Mapping
@@ -16,8 +15,8 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from lumienv.errors import InterruptedByUserError, PackageIndexError
-from lumienv.index.config import PipConfiguration, certificate_bundle
 from lumienv.index.credentials import CredentialStore, origin, place, shown, split_credentials
+from lumienv.index.settings import PipConfiguration, http_timeout
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager, Timeout
@@ -62,7 +61,8 @@ class Transport:
         self._connections = connections
         self._stopping = stopping
         self._backoff = backoff
-        self._pools: dict[tuple[str, str | None], PoolManager] = {}
+        self._pools: dict[tuple[str, tuple[str, str] | None], PoolManager] = {}
+        self._pip = PipConfiguration()
         self._timeout: Timeout | None = None
         self._lock = threading.Lock()
 
@@ -132,20 +132,7 @@ class Transport:
     def _follow(self, url: str, headers: Mapping[str, str]) -> tuple[BaseHTTPResponse, str]:
         asked, authorised = url, True
         for _ in range(_MOST_REDIRECTS):
-            sent = dict(headers)
-            credentials = self.credentials.find(url) if authorised else None
-            if credentials is not None:
-                sent["Authorization"] = credentials.authorization()
-            sent.setdefault("User-Agent", "lumienv")
-            response = self._pool(url).request(
-                "GET",
-                url,
-                headers=sent,
-                timeout=self._timeout,
-                retries=False,
-                redirect=False,
-                preload_content=False,
-            )
+            response = self._request(url, headers, authorised)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or not location:
                 return response, url
@@ -162,43 +149,54 @@ class Transport:
             hint="check the index-url in pip's or uv's configuration",
         )
 
+    def _request(self, url: str, headers: Mapping[str, str], authorised: bool) -> BaseHTTPResponse:
+        """One answer; where it is 401, that to a second request with what a keyring knows."""
+        credentials = self.credentials.find(url) if authorised else None
+        while True:
+            sent = {"User-Agent": "lumienv", **headers}
+            if credentials is not None:
+                sent["Authorization"] = credentials.authorization()
+            response = self._pool(url).request(
+                "GET",
+                url,
+                headers=sent,
+                timeout=self._timeout,
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+            if response.status != 401 or not authorised:
+                return response
+            credentials, authorised = self.credentials.after_refusal(url, credentials), False
+            if credentials is None:
+                return response
+            _leave(response)
+
     def _pool(self, url: str) -> PoolManager:
-        """The connections for this address: through the proxy that the environment names, or directly."""
+        """The connections for this address: through the proxy that is configured for it, or directly."""
+        from lumienv.index.proxies import proxy_for
+
         with self._lock:
             scheme = urlsplit(url).scheme
-            proxy = _proxy(url)
-            key = (scheme, proxy)
+            key = (scheme, proxy_for(url, self._pip))
             if key not in self._pools:
-                self._pools[key] = self._new_pool(scheme, proxy)
+                self._pools[key] = self._new_pool(*key)
             return self._pools[key]
 
-    def _new_pool(self, scheme: str, proxy: str | None) -> PoolManager:
+    def _new_pool(self, scheme: str, proxy: tuple[str, str] | None) -> PoolManager:
         import urllib3
 
-        self._timeout = urllib3.Timeout(connect=_seconds(10.0), read=_seconds(30.0))
-        context = _ssl_context() if scheme == "https" else None
-        if proxy is None:
-            return urllib3.PoolManager(
-                num_pools=32, maxsize=self._connections, ssl_context=context, retries=False
-            )
-        try:
-            address, credentials = split_credentials(proxy if "://" in proxy else f"http://{proxy}")
-            if not address.startswith(("http://", "https://")):
-                raise ValueError("not an HTTP proxy")  # noqa: TRY301 - one way out for all unusable ones
-            authorization = {"Proxy-Authorization": credentials.authorization()} if credentials else None
-            return urllib3.ProxyManager(
-                address,
-                num_pools=32,
-                maxsize=self._connections,
-                proxy_headers=authorization,
-                ssl_context=context,
-                retries=False,
-            )
-        except ValueError as error:
-            raise PackageIndexError(
-                "the proxy that the environment names is no HTTP proxy",
-                hint=f"check {scheme}_proxy: lumienv knows http:// and https:// proxies",
-            ) from error
+        from lumienv.index.certificates import ssl_context
+        from lumienv.index.proxies import connections_through
+
+        self._timeout = urllib3.Timeout(connect=http_timeout(10.0), read=http_timeout(30.0))
+        secure = scheme == "https" or (proxy is not None and proxy[0].startswith("https:"))
+        context = ssl_context() if secure else None
+        if proxy is not None:
+            return connections_through(proxy, self._connections, context)
+        return urllib3.PoolManager(
+            num_pools=32, maxsize=self._connections, ssl_context=context, retries=False
+        )
 
     def _pause(self, seconds: float) -> None:
         if self._stopping.wait(min(seconds, _LONGEST_WAIT)):
@@ -217,11 +215,9 @@ def _leave(response: BaseHTTPResponse) -> None:
 def _check_status(status: int, asked: str, final: str, credentials: CredentialStore) -> None:
     fact = f"while fetching {shown(asked)}"
     if status == 407:
-        raise PackageIndexError(
-            "the proxy wants a password",
-            fact,
-            hint="put it into the variable that names the proxy: http://NAME:PASSWORD@proxy.example.org:3128",
-        )
+        from lumienv.index.failures import proxy_refuses
+
+        raise proxy_refuses(asked)
     if status in (401, 403):
         host = urlsplit(final).hostname or ""
         if credentials.find(final) is not None:
@@ -230,9 +226,10 @@ def _check_status(status: int, asked: str, final: str, credentials: CredentialSt
             message = f"the package index {place(final)} wants a password"
         else:
             message = f"the package index {place(final)} refuses access"
+        facts = [f"{fact} (HTTP {status})", *credentials.keyring_facts()]
         raise PackageIndexError(
             message,
-            f"{fact} (HTTP {status})",
+            *facts,
             hint=f"give a name and password in ~/.netrc: machine {host} login NAME password PASSWORD\n"
             "or in the index URL of pip's or uv's configuration",
         )
@@ -264,46 +261,3 @@ def _same_host(one: str, other: str) -> bool:
 def _retry_after(value: str | None) -> float:
     """Seconds to wait; the date form of the header is not worth parsing."""
     return float(value) if value is not None and value.isascii() and value.isdigit() else 0.0
-
-
-def _seconds(default: float) -> float:
-    value = os.environ.get("LUMIENV_HTTP_TIMEOUT")
-    if not value:
-        return default
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < 1e6:
-        raise PackageIndexError(
-            f"LUMIENV_HTTP_TIMEOUT is {value!s}, which is no number of seconds",
-            hint="LUMIENV_HTTP_TIMEOUT=60",
-        )
-    return seconds
-
-
-def _proxy(url: str) -> str | None:
-    from urllib.request import getproxies_environment, proxy_bypass
-
-    proxies = getproxies_environment()
-    proxy = proxies.get(urlsplit(url).scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(urlsplit(url).netloc):
-        return None
-    return proxy
-
-
-def _ssl_context() -> ssl.SSLContext:
-    bundle = certificate_bundle(PipConfiguration())
-    if bundle is None:
-        return ssl.create_default_context()
-    path, setting = bundle
-    try:
-        if os.path.isdir(path):  # noqa: PTH112 - a string all the way to OpenSSL
-            return ssl.create_default_context(capath=path)
-        return ssl.create_default_context(cafile=path)
-    except (OSError, ssl.SSLError) as error:
-        raise PackageIndexError(
-            f"cannot read the CA certificates {path}",
-            f"named by {setting}",
-            hint=f"correct or unset {setting}",
-        ) from error

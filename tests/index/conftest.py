@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from index_server import IndexServer
 
+from lumienv.index import settings
 from lumienv.index.client import IndexClient
 from lumienv.index.config import index_source
 
@@ -17,8 +18,11 @@ SECRET = "s3cret/p@ss"
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
-        if name.startswith(("PIP_", "UV_", "LUMIENV_")) or name.lower().endswith("_proxy"):
+        if name.startswith(("PIP_", "UV_", "LUMIENV_", "SSL_")) or name.lower().endswith(
+            ("_proxy", "_bundle")
+        ):
             monkeypatch.delenv(name)
+    monkeypatch.setattr(settings, "SYSTEM_FILE", tmp_path / "etc-pip.conf")
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))

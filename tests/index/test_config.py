@@ -4,16 +4,18 @@ from pathlib import Path
 
 import pytest
 
-import lumienv.index.config as config
 from lumienv.errors import PackageIndexError
-from lumienv.index.config import PipConfiguration, certificate_bundle, default_index, index_source
+from lumienv.index import settings as settings_of
+from lumienv.index.certificates import certificate_bundle
+from lumienv.index.config import default_index, index_source
 from lumienv.index.credentials import Credentials
+from lumienv.index.settings import PipConfiguration
 from lumienv.runtime import process
 
 
 @pytest.fixture
 def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    monkeypatch.setattr(config, "SYSTEM_FILE", tmp_path / "etc-pip.conf")
+    monkeypatch.setattr(settings_of, "SYSTEM_FILE", tmp_path / "etc-pip.conf")
     home = tmp_path / "pip-home"
     (home / ".pip").mkdir(parents=True)
     (home / ".config" / "pip").mkdir(parents=True)
@@ -86,7 +88,7 @@ def test_the_password_of_pips_index_is_kept_apart(environ: dict[str, str]) -> No
 @pytest.mark.parametrize("variable", ["UV_DEFAULT_INDEX", "UV_INDEX_URL"])
 def test_uvs_variables_count_when_pip_names_no_index(environ: dict[str, str], variable: str) -> None:
     environ[variable] = address("uv")
-    assert config.PipConfiguration({**environ}).get("index-url") is None
+    assert PipConfiguration({**environ}).get("index-url") is None
     assert default_index(environ=environ).url == address("uv")
 
 
@@ -143,6 +145,8 @@ def test_a_path_is_a_local_index() -> None:
 
 def test_the_ca_bundle_in_the_order_of_its_settings(environ: dict[str, str]) -> None:
     assert certificate_bundle(PipConfiguration({**environ, "PIP_CONFIG_FILE": "/dev/null"}), environ) is None
+    environ["CURL_CA_BUNDLE"] = "/u.pem"
+    assert certificate_bundle(PipConfiguration(environ), environ) == ("/u.pem", "CURL_CA_BUNDLE")
     environ["REQUESTS_CA_BUNDLE"] = "/r.pem"
     assert certificate_bundle(PipConfiguration(environ), environ) == ("/r.pem", "REQUESTS_CA_BUNDLE")
     environ["SSL_CERT_FILE"] = "/s.pem"
