@@ -4,11 +4,14 @@ Every question gets a `Future` at once, and the same one when it is asked again,
 prefetch. The order of indexes decides: the first that has a project is the only one that is believed for it.
 """
 
+import json
 import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -19,9 +22,10 @@ from lumienv.errors import PackageIndexError
 from lumienv.index.cache import IndexCache
 from lumienv.index.config import IndexSource
 from lumienv.index.credentials import CredentialStore, shown
+from lumienv.index.flat import FlatIndex, local_links
 from lumienv.index.metadata import CoreMetadata, from_json, parse_metadata, to_json
 from lumienv.index.page_entry import PageEntry, fetched, from_bytes, may_be_kept, to_bytes
-from lumienv.index.pages import ACCEPT, File, NotAnIndexError, Page, parse_page
+from lumienv.index.pages import ACCEPT, File, Files, NotAnIndexError, Page, parse_page
 from lumienv.index.workers import Workers
 
 if TYPE_CHECKING:
@@ -60,6 +64,11 @@ class IndexClient:
         self._pages: dict[str, Future[Page | None]] = {}
         self._metadata: dict[str, Future[CoreMetadata]] = {}
         self._hashed: dict[str, Future[File]] = {}
+        self._flat = {
+            source.url: FlatIndex(source.label, partial(self._flat_links, source))
+            for source in self.sources
+            if source.flat
+        }
 
     def __enter__(self) -> "IndexClient":
         return self
@@ -136,32 +145,34 @@ class IndexClient:
     def _find_page(self, project: str) -> Page | None:
         pinned = [source for source in self.sources if project in source.packages]
         for source in pinned or [source for source in self.sources if not source.explicit]:
-            if source.url.startswith("file:"):
-                page = self._local_page(source, project)
+            if source.flat:
+                page = self._flat[source.url].page(project)
+            elif source.url.startswith("file:"):
+                page = _local(source, project)
             else:
                 page = self._page_of(source, project)
             if page is not None:
                 return page
         return None
 
-    def _local_page(self, source: IndexSource, project: str) -> Page | None:
-        from lumienv.index.html import local_page
-
-        try:
-            return local_page(project, source.url)
-        except (NotAnIndexError, OSError) as error:
-            raise PackageIndexError(
-                f"cannot read the package index {source.url}",
-                str(error) if isinstance(error, NotAnIndexError) else (error.strerror or "").lower(),
-                hint="check the index-url in pip's or uv's configuration, and [[index]] in lumienv.toml",
-            ) from error
+    def _flat_links(self, source: IndexSource) -> Page:
+        """All that a flat index has. Raises PackageIndexError."""
+        if source.url.startswith("file:"):
+            return _local_links(source)
+        page = self._page_of(source, "")
+        if page is None:
+            raise _no_index(source, source.url, NotAnIndexError("HTTP 404"))
+        return page
 
     def _page_of(self, source: IndexSource, project: str) -> Page | None:
-        kept = self._cache.page(source.url, project)
+        """A page over HTTP or from the cache: of a project, or of all links of a flat index (project "")."""
+        place = (f"flat {source.url}", "links") if source.flat else (source.url, project)
+        kept = self._cache.page(*place)
         entry = from_bytes(kept) if kept is not None else None
         if self.offline:
             if entry is None:
-                raise _missing_offline(f"the page of {project} on {shown(source.url)}")
+                what = f"the page of {project} on" if project else "the list of files"
+                raise _missing_offline(f"{what} {shown(source.url)}")
             return entry.page
         if entry is not None and entry.page is None:
             entry = None  # that a project is missing is only believed offline: it may appear any time
@@ -172,50 +183,64 @@ class IndexClient:
             headers["Cache-Control"] = "max-age=0"  # for the proxies in between
         if entry is not None:
             headers |= entry.validators()
-        answer = self.transport.get(f"{source.url}/{project}/", headers)
+        answer = self.transport.get(source.url if source.flat else f"{source.url}/{project}/", headers)
         if answer.status == 304 and entry is not None:
-            self._keep(source, project, entry.confirmed(answer.headers))
+            self._keep(place, entry.confirmed(answer.headers))
             return entry.page
-        if answer.status in (404, 410):
-            if len(self.sources) > 1:  # offline, the next index must be known to be the one to ask
-                self._keep(source, project, PageEntry(None))
+        if answer.status == 404:
+            if len(self.sources) > 1 and not source.flat:  # offline, the next one must be known to be asked
+                self._keep(place, PageEntry(None))
             return None
-        page = _page(source, project, answer)
+        if answer.status == 410 and not source.flat:
+            # The index had the project and has withdrawn it: no reason to take another's of the same name.
+            page = Page(project, source.url, Files.of_rows([]))
+        else:
+            page = _page(source, project, answer)
         if may_be_kept(answer.headers):
-            self._keep(source, project, fetched(page, answer.headers))
+            self._keep(place, fetched(page, answer.headers))
         return page
 
-    def _keep(self, source: IndexSource, project: str, entry: PageEntry) -> None:
-        self.workers.later(lambda: self._cache.keep_page(source.url, project, to_bytes(entry)))
+    def _keep(self, place: tuple[str, str], entry: PageEntry) -> None:
+        self.workers.later(lambda: self._cache.keep_page(*place, to_bytes(entry)))
 
     def _find_metadata(self, file: File) -> CoreMetadata:
-        if file.sha256 is not None:
-            kept = self._cache.metadata(file.sha256, file.url)
-            if kept is not None:
-                try:
-                    return from_json(kept)
-                except (ValueError, TypeError):
-                    pass
-        from lumienv.index.wheel_metadata import local_metadata, remote_metadata
-
         if file.url.startswith("file:"):
+            from lumienv.index.wheel_metadata import local_metadata
+
             return parse_metadata(local_metadata(file), file.filename)
+        # Without a hash on its page a file may be another one by now: what is kept of it counts offline only.
+        key = file.sha256 or "unhashed"
+        if file.sha256 is not None or self.offline:
+            kept = self._cache.metadata(key, file.url)
+            if kept is not None:
+                with suppress(ValueError, TypeError):
+                    return from_json(kept)
         if self.offline:
             raise _missing_offline(f"the metadata of {file.filename}")
+        from lumienv.index.wheel_metadata import remote_metadata
+
         metadata = parse_metadata(remote_metadata(self.transport, file), file.filename)
-        if file.sha256 is not None:
-            sha256, content = file.sha256, to_json(metadata)
-            self.workers.later(lambda: self._cache.keep_metadata(sha256, file.url, content))
+        content = to_json(metadata)
+        self.workers.later(lambda: self._cache.keep_metadata(key, file.url, content))
         return metadata
 
     def _hash(self, file: File) -> File:
         if file.sha256 is not None:
             return file
-        if self.offline and not file.url.startswith("file:"):
+        remote = not file.url.startswith("file:")
+        if remote and self.offline:
+            kept = self._cache.metadata("hash", file.url)
+            if kept is not None:
+                with suppress(ValueError, TypeError):
+                    digest, size = json.loads(kept)
+                    return replace(file, sha256=digest, size=size)
             raise _missing_offline(f"the hash of {file.filename}")
         from lumienv.index.download import digest_of
 
         digest, size = digest_of(self.transport, file.url)
+        if remote:
+            content = json.dumps([digest, size]).encode()
+            self.workers.later(lambda: self._cache.keep_metadata("hash", file.url, content))
         return replace(file, sha256=digest, size=size)
 
 
@@ -226,12 +251,46 @@ def _page(source: IndexSource, project: str, answer: "Answer") -> Page:
         content_type = answer.headers.get("Content-Type", "")
         return parse_page(project, source.url, answer.url, content_type, answer.body)
     except NotAnIndexError as error:
-        raise PackageIndexError(
-            f"{shown(source.url)} is not a package index",
-            f"{shown(answer.url)} answers with {error}",
-            hint="check the index-url in pip's or uv's configuration, and [[index]] in lumienv.toml;\n"
-            "it mostly ends in /simple",
-        ) from error
+        raise _no_index(source, answer.url, error) from error
+
+
+def _no_index(source: IndexSource, asked: str, reason: NotAnIndexError) -> PackageIndexError:
+    if source.flat:
+        hint = "check [[index]] in lumienv.toml: a flat index is a page that links to wheels"
+    else:
+        hint = (
+            "check the index-url in pip's or uv's configuration, and [[index]] in lumienv.toml;\n"
+            "it mostly ends in /simple"
+        )
+    return PackageIndexError(
+        f"{shown(source.url)} is not a package index", f"{shown(asked)} answers with {reason}", hint=hint
+    )
+
+
+def _local(source: IndexSource, project: str) -> Page | None:
+    from lumienv.index.html import local_page
+
+    try:
+        return local_page(project, source.url, source.label)
+    except (NotAnIndexError, OSError) as error:
+        raise _unreadable(source, error, 'a folder of files is read with format = "flat"') from error
+
+
+def _local_links(source: IndexSource) -> Page:
+    try:
+        return local_links(source.url, source.label)
+    except (NotAnIndexError, OSError) as error:
+        expected = "a flat index is a folder of files, or an HTML file that links to them"
+        raise _unreadable(source, error, expected) from error
+
+
+def _unreadable(source: IndexSource, error: NotAnIndexError | OSError, expected: str) -> PackageIndexError:
+    return PackageIndexError(
+        f"cannot read the package index {source.label}",
+        str(error) if isinstance(error, NotAnIndexError) else (error.strerror or "").lower(),
+        hint="check the index-url in pip's or uv's configuration, and [[index]] in lumienv.toml;\n"
+        f"{expected}",
+    )
 
 
 def _missing_offline(what: str) -> PackageIndexError:

@@ -24,6 +24,7 @@ from packaging.utils import canonicalize_name
 from lumienv.errors import ContainerError, PackageIndexError
 from lumienv.files import private_directory
 from lumienv.index.credentials import Credentials, split_credentials
+from lumienv.index.download import local_path
 from lumienv.index.settings import PipConfiguration, UvConfiguration
 from lumienv.sealed import read_sealed, write_sealed
 
@@ -33,8 +34,9 @@ class IndexSource:
     """One package index: its bare URL, and which names it serves.
 
     An `explicit` index is asked only for `packages`, the normalised names pinned to it; a name that is
-    pinned anywhere is asked nowhere else. Make one with `index_source`, which takes the password out of the
-    URL.
+    pinned anywhere is asked nowhere else. A `flat` one is a single page of links, or a folder of files.
+    `relative` is the path of a folder as it was written, where it starts at the project: what is locked from
+    there is locked by its path. Make one with `index_source`, which takes the password out of the URL.
     """
 
     url: str
@@ -42,6 +44,13 @@ class IndexSource:
     explicit: bool = False
     packages: frozenset[str] = frozenset()
     credentials: Credentials | None = field(default=None, repr=False, compare=False)
+    flat: bool = False
+    relative: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What its pages give as their index: the URL, or the path as written."""
+        return self.relative if self.relative is not None else self.url
 
 
 def index_source(
@@ -50,16 +59,23 @@ def index_source(
     name: str | None = None,
     explicit: bool = False,
     packages: frozenset[str] = frozenset(),
+    flat: bool = False,
+    folder: Path | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> IndexSource:
     """An index from a URL as a user wrote it, userinfo allowed; a bare path means a local directory.
+
+    A path that starts with `./` or `../` is seen from `folder`, the project.
 
     A named index also takes its credentials from `UV_INDEX_<NAME>_USERNAME` and `_PASSWORD`, which is uv's
     way to keep them out of files (uv documentation, "Package indexes", "Authentication").
     Raises PackageIndexError for a URL that is none of http, https and file.
     """
     written = url.strip()
-    if written.startswith(("/", "~")):
+    relative = None
+    if folder is not None and (written in (".", "..") or written.startswith(("./", "../"))):
+        relative, written = written, path_as_url(written, folder)
+    elif written.startswith(("/", "~")):
         written = Path(written).expanduser().as_uri()
     try:
         bare, credentials = split_credentials(written)
@@ -68,7 +84,8 @@ def index_source(
     if not re.match(r"https?://[^/?#]|file:///", bare):
         label = f"index {name}" if name else "the package index"
         raise PackageIndexError(
-            f"{label} has no usable address", hint="write it as https://packages.example.org/simple"
+            f"{label} has no usable address",
+            hint="write it as https://packages.example.org/simple, or ./folder for one in the project",
         )
     if credentials is None and name is not None:
         variable = "UV_INDEX_" + re.sub(r"[^A-Za-z0-9]", "_", name).upper()
@@ -76,7 +93,31 @@ def index_source(
         if username is not None or password is not None:
             credentials = Credentials(username or "", password)
     names = frozenset(str(canonicalize_name(package)) for package in packages)
-    return IndexSource(bare.partition("#")[0].rstrip("/"), name, explicit, names, credentials)
+    address = bare.partition("#")[0]
+    if not flat or address.startswith("file:"):  # of a page of links the slash belongs to its address
+        address = address.rstrip("/")
+    return IndexSource(address, name, explicit, names, credentials, flat, relative)
+
+
+def path_as_url(path: str, folder: Path) -> str:
+    """The file: URL of a path, as a manifest or a lock in `folder` gives it; the opposite of `path_in_lock`.
+
+    Links on the way to `folder` are followed, those below it are not: `./wheels` stays in the project,
+    whatever it leads to.
+    """
+    return Path(os.path.normpath(folder.resolve() / path)).as_uri()
+
+
+def path_in_lock(url: str, index: str | None, folder: Path) -> str | None:
+    """The path by which a lock in `folder` names a file (PEP 751, `packages.wheels.path`); None: by its URL.
+
+    `index` is what its page gives as index. Where that is a path as the manifest has it, the file's path is
+    written, relative to the project and with `/`; `index` itself is then left out, as PEP 751 wants a URL
+    there.
+    """
+    if index is None or "://" in index or not url.startswith("file:"):
+        return None
+    return Path(os.path.relpath(local_path(url), folder.resolve())).as_posix()
 
 
 def default_index(cache: Path | None = None, environ: Mapping[str, str] = os.environ) -> IndexSource:

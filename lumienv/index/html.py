@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
-from lumienv.index.pages import Files, NotAnIndexError, Page, check_api_version, collect, html_row
+from lumienv.index.pages import Files, NotAnIndexError, Page, Skipped, check_api_version, collect, html_row
 
 # What an index, or a web server that lists a directory, writes above an empty list.
 _EMPTY_LIST = re.compile(r"links for|index of|directory listing", re.IGNORECASE)
@@ -63,26 +63,33 @@ def parse_html(body: bytes, base: str) -> tuple[list[_HtmlRow], str]:
     return [row for row in rows if row is not None], urljoin(base, parser.base or "")
 
 
-def local_page(name: str, index: str) -> Page | None:
+def local_page(name: str, index: str, label: str) -> Page | None:
     """The page of a project in a local index (`file:///directory`), or None.
 
     `directory/<name>/index.html` is read where it exists, else the files in `directory/<name>/` are listed.
-    Raises NotAnIndexError when `directory` does not exist, OSError when it cannot be read.
+    Raises NotAnIndexError when `directory` does not exist or is a flat list, OSError when it cannot be read.
     """
     root = Path(unquote(urlsplit(index).path))
     if not root.is_dir():
         raise NotAnIndexError("nothing: the directory does not exist")
     directory = root / name
     if not directory.is_dir():
+        if next(root.glob("*.whl"), None) is not None and not (root / "index.html").exists():
+            raise NotAnIndexError("files, where folders of projects were expected")
         return None
     base = directory.as_uri() + "/"
     try:
         body = (directory / "index.html").read_bytes()
     except FileNotFoundError:
-        entries = sorted(path for path in directory.iterdir() if path.is_file())
-        found = [(html_row(path.as_uri(), {}, path.name), path.stat().st_size) for path in entries]
-        listed = [(*row[:6], size, None) for row, size in found if row is not None]
-        rows, skipped = collect(listed, base)
+        rows, skipped = listed(directory)
     else:
         rows, skipped = collect(*parse_html(body, base))
-    return Page(name, index, Files.of_rows(rows), skipped)
+    return Page(name, label, Files.of_rows(rows), skipped)
+
+
+def listed(directory: Path) -> tuple[list[_HtmlRow], tuple[Skipped, ...]]:
+    """The distributions in a folder, by name, with their sizes. Raises OSError."""
+    entries = sorted(path for path in directory.iterdir() if path.is_file())
+    found = [(html_row(path.as_uri(), {}, path.name), path.stat().st_size) for path in entries]
+    rows = [(*row[:6], size, None) for row, size in found if row is not None]
+    return collect(rows, directory.as_uri() + "/")

@@ -19,6 +19,7 @@ FILE_NAME = "lumienv.toml"
 MODES = ("venv", "squashfs", "sif")
 ARCHIVES = (".whl", ".tar.gz", ".zip")
 """how the names of wheels and source distributions end"""
+INDEX_FORMATS = ("simple", "flat")
 
 # Raised whenever the same lumienv.toml has to be resolved anew because the resolver's rules changed.
 RESOLVER_SCHEMA = 2
@@ -80,12 +81,16 @@ class IndexTable:
     """One `[[index]]`."""
 
     url: str
+    """as written; one that starts with `./` or `../` is a folder, seen from the project"""
     name: str | None = None
     explicit: bool = False
+    format: str = "simple"
+    """`simple`: a page a project; `flat`: one page of links or one folder of files for all"""
 
     def written(self) -> list[str]:
         """All that decides, for digests and messages."""
-        return [self.url, *([self.name] if self.name else []), *(["explicit"] if self.explicit else [])]
+        found = [self.url, *([self.name] if self.name else []), *(["explicit"] if self.explicit else [])]
+        return [*found, *([f"format={self.format}"] if self.format != "simple" else [])]
 
 
 @dataclass(frozen=True)

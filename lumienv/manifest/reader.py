@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from lumienv.errors import ManifestError
 from lumienv.manifest import (
+    INDEX_FORMATS,
     MODES,
     Dependency,
     HostValue,
@@ -44,7 +45,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         *("replace", "omit", "constraints", "overrides"),
         *("exclude-newer", "prerelease", "resolution", "build"),
     ),
-    "index": ("name", "url", "explicit"),
+    "index": ("name", "url", "explicit", "format"),
     "sync": ("mode", "store"),
     "run": ("env", "bind", "entry"),
 }
@@ -227,10 +228,13 @@ class _Reader:
                     url=url,
                     name=self.text(table, "index.name", "") or None,
                     explicit=self.flag(table, "index.explicit"),
+                    format=self.choice(table, "index.format", INDEX_FORMATS, "simple"),
                 )
             )
             if found[-1].explicit and found[-1].name is None:
                 self.fail("index", "is explicit, but has no name that [sources] could give")
+            if found[-1].name is not None and found[-1].name in [other.name for other in found[:-1]]:
+                self.fail("index.name", f"is {found[-1].name}, and so is that of another index")
         self.table_number = 0
         return tuple(found)
 

@@ -174,6 +174,8 @@ def index_sources(manifest: Manifest, cache: Path, environ: Mapping[str, str]) -
             table.url,
             name=table.name,
             explicit=table.explicit,
+            flat=table.format == "flat",
+            folder=manifest.directory,
             packages=frozenset(pinned.get(table.name or "", ())),
             environ=environ,
         )
