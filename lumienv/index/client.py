@@ -92,13 +92,13 @@ class IndexClient:
         """The HTTP client, made when it is first needed: with everything cached it never is."""
         with self._lock:
             if self._transport is None:
-                from lumienv.index.keyring import Keyring, keyring_provider
+                from lumienv.index.keyring import keyring_of, keyring_provider
                 from lumienv.index.transport import Transport
 
                 configured = [(s.url, s.credentials) for s in self.sources if not s.url.startswith("file:")]
                 provider = keyring_provider()
                 self._transport = Transport(
-                    CredentialStore(configured, Keyring(provider) if provider is not None else None),
+                    CredentialStore(configured, keyring_of(provider) if provider is not None else None),
                     connections=self._connections,
                     stopping=self._stopping,
                     backoff=self._backoff,

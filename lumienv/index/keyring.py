@@ -17,6 +17,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import urlsplit
 
 from lumienv.errors import ContainerError, PackageIndexError
@@ -57,6 +58,12 @@ def keyring_provider(environ: Mapping[str, str] = os.environ) -> KeyringProvider
                 hint="it can be subprocess, import or disabled",
             )
     return None
+
+
+@cache
+def keyring_of(provider: KeyringProvider) -> "Keyring":
+    """The keyring, one for all of this process's clients: a sync has one to lock and one to download."""
+    return Keyring(provider)
 
 
 class Keyring:

@@ -11,6 +11,7 @@ from index_server import IndexServer
 from lumienv.index import settings
 from lumienv.index.client import IndexClient
 from lumienv.index.config import index_source
+from lumienv.index.keyring import keyring_of
 
 SECRET = "s3cret/p@ss"
 
@@ -23,6 +24,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ):
             monkeypatch.delenv(name)
     monkeypatch.setattr(settings, "SYSTEM_FILE", tmp_path / "etc-pip.conf")
+    keyring_of.cache_clear()
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
