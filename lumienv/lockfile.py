@@ -34,6 +34,7 @@ from tomlkit.items import AoT, Array, InlineTable, Table
 
 from lumienv.errors import LockError
 from lumienv.image.snapshot import Base, Snapshot
+from lumienv.index.config import path_as_url, path_in_lock
 from lumienv.index.pages import File
 from lumienv.lockdigest import bytes_digest
 from lumienv.manifest import Manifest
@@ -86,6 +87,8 @@ class Lock:
     """what decided the resolution, as `Manifest.declared` gave it"""
     digest: str = ""
     """`sha256:…` over the file's bytes"""
+    folder: Path = Path()
+    """where it lies: relative paths in it start there (PEP 751)"""
 
     def versions(self) -> dict[str, Version]:
         """name → version of all that is locked, whatever group needs it."""
@@ -118,7 +121,7 @@ class Lock:
             raise LockError(
                 f"the lock does not fit {snapshot.image.name}: {error}", hint="run `lumienv lock`"
             ) from None
-        return tuple(_locked(package, file) for package, file in chosen)
+        return tuple(_locked(package, file, self.folder) for package, file in chosen)
 
 
 def lock_text(resolution: Resolution, snapshot: Snapshot, manifest: Manifest) -> str:
@@ -131,7 +134,7 @@ def lock_text(resolution: Resolution, snapshot: Snapshot, manifest: Manifest) ->
         dependency_groups=list(manifest.groups),
         default_groups=[],
         created_by="lumienv",
-        packages=[_package(pin) for pin in resolution.pins],
+        packages=[_package(pin, manifest.directory) for pin in resolution.pins],
         tool={
             "lumienv": {
                 "schema": SCHEMA,
@@ -163,7 +166,7 @@ def _environment(snapshot: Snapshot) -> Marker:
     return Marker(" and ".join([f'python_full_version == "{snapshot.python.version}"', *parts]))
 
 
-def _package(pin: Pin) -> Package:
+def _package(pin: Pin, folder: Path) -> Package:
     marker = None
     if pin.groups:
         marker = Marker(" or ".join(f"'{group}' in dependency_groups" for group in sorted(pin.groups)))
@@ -174,23 +177,28 @@ def _package(pin: Pin) -> Package:
         marker=marker,
         requires_python=SpecifierSet(pin.requires_python) if pin.requires_python else None,
         dependencies=[{"name": name} for name in pin.dependencies],
-        index=pin.index or None,
-        **_artifact(pin.file if pin.file is not None else pin.origin),
+        index=pin.index if pin.index and "://" in pin.index else None,
+        **(_file(pin.file, pin.index, folder) if pin.file is not None else _artifact(pin.origin)),
     )
 
 
-def _artifact(what: File | Origin | None) -> dict[str, Any]:
-    """The key of PEP 751 that says what is installed, and its table."""
-    if isinstance(what, File):
-        assert what.sha256 is not None
-        table: dict[str, Any] = {
-            "name": what.filename,
-            "url": what.url,
-            "size": what.size,
-            "upload_time": _time(what.upload_time),
-            "hashes": {"sha256": what.sha256},
-        }
-        return {"wheels": [PackageWheel(**table)]} if what.is_wheel else {"sdist": PackageSdist(**table)}
+def _file(file: File, index: str | None, folder: Path) -> dict[str, Any]:
+    """The key of PEP 751 for a file of an index, and its table; by its path where the index is a path."""
+    assert file.sha256 is not None
+    path = path_in_lock(file.url, index, folder)
+    table: dict[str, Any] = {
+        "name": file.filename,
+        "path": path,
+        "url": file.url if path is None else None,
+        "size": file.size,
+        "upload_time": _time(file.upload_time),
+        "hashes": {"sha256": file.sha256},
+    }
+    return {"wheels": [PackageWheel(**table)]} if file.is_wheel else {"sdist": PackageSdist(**table)}
+
+
+def _artifact(what: Origin | None) -> dict[str, Any]:
+    """The key of PEP 751 for a direct source, and its table."""
     assert what is not None
     place: dict[str, Any] = {"url" if "://" in what.location else "path": what.location}
     inside: dict[str, Any] = {"subdirectory": what.subdirectory or None}
@@ -324,6 +332,7 @@ def read_lock(path: Path) -> Lock | None:
             provided={entry["name"]: entry["version"] for entry in guard.get("provided", [])},
             declared=guard.get("declared", {}),
             digest=bytes_digest(raw),
+            folder=path.parent,
         )
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, PylockValidationError) as error:
         raise LockError(f"{path} is damaged: {error}", hint=hint) from None
@@ -339,15 +348,14 @@ def _text(value: object) -> str:
     return value
 
 
-def _locked(package: Package, chosen: _Chosen) -> LockedWheel | LockedSource:
+def _locked(package: Package, chosen: _Chosen, folder: Path) -> LockedWheel | LockedSource:
     name, version = str(canonicalize_name(package.name)), str(package.version or "")
-    if isinstance(chosen, PackageWheel):
-        return LockedWheel(
-            name, version, chosen.filename, chosen.url or "", chosen.hashes["sha256"], chosen.size
-        )
-    if isinstance(chosen, PackageSdist):
-        file = File(chosen.filename, chosen.url or "", chosen.hashes["sha256"], size=chosen.size)
-        return LockedSource(name, version, file)
+    if isinstance(chosen, PackageWheel | PackageSdist):
+        url = path_as_url(chosen.path, folder) if chosen.path is not None else chosen.url or ""
+        sha256 = chosen.hashes["sha256"]
+        if isinstance(chosen, PackageWheel):
+            return LockedWheel(name, version, chosen.filename, url, sha256, chosen.size)
+        return LockedSource(name, version, File(chosen.filename, url, sha256, size=chosen.size))
     origin = _origin(package)
     assert origin is not None
     return LockedSource(name, version, origin)

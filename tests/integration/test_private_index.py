@@ -10,6 +10,7 @@ import shutil
 import sys
 import threading
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -468,3 +469,33 @@ def test_offline_everything_is_done_from_the_cache(project, index, public, wheel
     shutil.rmtree(project.cache / "wheels")
     remove_tree(project.directory / ".lumienv")
     assert "is not in the wheelhouse, and lumienv is offline" in refused(project, "sync", "--offline")
+
+
+def test_a_folder_in_the_project_is_an_index_and_moves_with_it(project, public, tmp_path):
+    wheels = project.directory / "our wheels"
+    wheels.mkdir()
+    make_wheel(wheels, "thing", "1.0", ["free"])
+    make_wheel(public.directory, "thing", "99.0")
+    make_wheel(public.directory, "free", "1.0")
+    project.write(HOST, ["thing"], '[[index]]\nurl = "./our wheels"\nformat = "flat"\n')
+    project.lumienv("sync")
+    text = project.lock_path.read_text()
+    moved = replace(project, directory=tmp_path / "moved", cache=tmp_path / "new-cache")
+    project.directory.rename(moved.directory)
+    remove_tree(moved.directory / ".lumienv")
+
+    said = moved.lumienv("sync", LUMIENV_CACHE_DIR=str(moved.cache))
+
+    assert locked(moved) == {"free": "1.0", "thing": "1.0"}
+    assert f'path = "our wheels/{THING}"' in text
+    assert str(tmp_path) not in text
+    assert "is up to date" in moved.lumienv("lock")
+    assert moved.lock_path.read_text() == text
+    assert moved.lumienv(*SHOW) == "1.0\n", said
+    moved.lock_path.unlink()
+    moved.lumienv("lock")
+    assert moved.lock_path.read_text() == text
+    with (moved.directory / "our wheels" / THING).open("ab") as wheel:
+        wheel.write(b"changed")
+    remove_tree(moved.directory / ".lumienv")
+    assert "its hash is wrong" in refused(moved, "sync", LUMIENV_CACHE_DIR=str(tmp_path / "third"))
