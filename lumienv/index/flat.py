@@ -45,9 +45,8 @@ class FlatIndex:
         places = self._places.get(project)
         if places is None:
             return None
-        files = Files([[column[place] for place in places] for column in links.files.columns])
         skipped = tuple(link for link in links.skipped if project in projects_of(link.filename))
-        return Page(project, self._label, files, skipped)
+        return Page(project, self._label, links.files.at(places), skipped)
 
 
 def projects_of(filename: str) -> list[str]:

@@ -5,13 +5,20 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
-from lumienv.index.pages import Files, NotAnIndexError, Page, Skipped, check_api_version, collect, html_row
+from lumienv.index.pages import (
+    Files,
+    NotAnIndexError,
+    Page,
+    Row,
+    Skipped,
+    check_api_version,
+    collect,
+    html_row,
+)
 
 # What an index, or a web server that lists a directory, writes above an empty list.
 _EMPTY_LIST = re.compile(r"links for|index of|directory listing", re.IGNORECASE)
 _ANY_DISTRIBUTION = (".whl", ".tar.gz", ".tgz", ".tar.bz2", ".zip", ".egg", ".exe", ".rpm", ".msi")
-
-_HtmlRow = tuple[str, str, str | None, str | None, str | None, str | None, int | None, str | None]
 
 
 class _Links(HTMLParser):
@@ -44,7 +51,7 @@ class _Links(HTMLParser):
             self._anchor = None
 
 
-def parse_html(body: bytes, base: str) -> tuple[list[_HtmlRow], str]:
+def parse_html(body: bytes, base: str) -> tuple[list[Row], str]:
     """The files linked on an HTML page, and the URL that its links are relative to.
 
     Raises NotAnIndexError for a page that is not one of an index (a login page, say).
@@ -87,7 +94,7 @@ def local_page(name: str, index: str, label: str) -> Page | None:
     return Page(name, label, Files.of_rows(rows), skipped)
 
 
-def listed(directory: Path) -> tuple[list[_HtmlRow], tuple[Skipped, ...]]:
+def listed(directory: Path) -> tuple[list[Row], tuple[Skipped, ...]]:
     """The distributions in a folder, by name, with their sizes. Raises OSError."""
     entries = sorted(path for path in directory.iterdir() if path.is_file())
     found = [(html_row(path.as_uri(), {}, path.name), path.stat().st_size) for path in entries]

@@ -2,21 +2,23 @@
 
 HTML (PEP 503) and JSON (PEP 691) say the same: files with their hashes, `requires-python`, yanked marks
 (PEP 592), core metadata offers (PEP 658, 714), sizes and upload times (PEP 700). A page may list thousands
-of files of which a resolver looks at a handful, so a page is kept as columns and a `File` is made when one
-is asked for.
+of files of which a resolver looks at a handful, so a `File` is made when one is asked for.
 """
 
-import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from functools import cached_property
+from typing import Any, Protocol, overload
 from urllib.parse import unquote, urljoin, urlsplit
 
+from packaging.version import Version
+
 from lumienv.index.credentials import split_credentials
+from lumienv.index.releases import grouped
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.1, text/html;q=0.01"
-_DISTRIBUTIONS = (".whl", ".tar.gz", ".zip")
+DISTRIBUTIONS = (".whl", ".tar.gz", ".zip")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 # A filename becomes a path in the wheelhouse, so it must not be able to leave it.
 SAFE_NAME = re.compile(r"[^./\x00-\x1f\x7f\\][^/\x00-\x1f\x7f\\]*")
@@ -54,35 +56,47 @@ class Skipped:
     reason: str
 
 
-# One row or column for each field of File, in its order.
-_Row = tuple[str, str, str | None, str | None, str | None, str | None, int | None, str | None]
-_WIDTH = 8
+Row = tuple[Any, ...]
+"""What a page says about a file: its name, its link, and more, as whoever made the row knows"""
 
 
 class Files(Sequence[File]):
-    """The files of a page, in its order; a `File` is made on access, so a long page costs little.
+    """The files of a page; a `File` is made on access, so a long page costs little.
 
-    `names` is the cheap way to look through them all: `files[i]` has the name `names[i]`.
+    `names` is the cheap way to look through them all: `files[i]` has the name `names[i]`. `make` turns a row
+    into a `File`.
     """
 
-    __slots__ = ("_columns", "names")
-
-    def __init__(self, columns: Sequence[Sequence[Any]]) -> None:
-        self._columns = columns
-        self.names: Sequence[str] = columns[0]
+    def __init__(self, rows: Sequence[Row], make: Callable[[Row], File]) -> None:
+        self._rows = rows
+        self.make = make
 
     @classmethod
-    def of_rows(cls, rows: Sequence[_Row]) -> "Files":
-        """From one tuple a file."""
-        return cls(list(zip(*rows, strict=True)) if rows else [()] * _WIDTH)
+    def of_rows(cls, rows: Sequence[Row]) -> "Files":
+        """From rows that have the fields of `File` in their order."""
+        return cls(rows, from_fields)
 
     @property
-    def columns(self) -> Sequence[Sequence[Any]]:
-        """One sequence for each field of `File`."""
-        return self._columns
+    def rows(self) -> Sequence[Row]:
+        """One tuple a file."""
+        return self._rows
+
+    @cached_property
+    def names(self) -> Sequence[str]:
+        """The file names."""
+        return [row[0] for row in self.rows]
+
+    def by_version(self, project: str) -> "ByVersion":
+        """The files by their releases; `project` is the normalised name of the page."""
+        return Grouped(self, grouped(project, self.names))
+
+    def at(self, places: Sequence[int]) -> "Files":
+        """Some of the files."""
+        rows = self.rows
+        return Files([rows[place] for place in places], self.make)
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.rows)
 
     @overload
     def __getitem__(self, index: int) -> File: ...
@@ -90,11 +104,11 @@ class Files(Sequence[File]):
     def __getitem__(self, index: slice) -> "Files": ...
     def __getitem__(self, index: int | slice) -> "File | Files":
         if isinstance(index, slice):
-            return Files([column[index] for column in self._columns])
-        return File(*(column[index] for column in self._columns))
+            return Files(self.rows[index], self.make)
+        return self.make(self.rows[index])
 
     def __iter__(self) -> Iterator[File]:
-        return (File(*row) for row in zip(*self._columns, strict=True))
+        return map(self.make, self.rows)
 
     def __repr__(self) -> str:
         return f"Files({len(self)})"
@@ -106,7 +120,53 @@ class Files(Sequence[File]):
         return hash(tuple(self.names))
 
 
-@dataclass(frozen=True, slots=True)
+def from_fields(row: Row) -> File:
+    """The file that has these fields."""
+    return File(*row)
+
+
+def from_link(row: Row) -> File:
+    """The file that a JSON page describes with these values, some of which may be rubbish."""
+    filename, url, hashes, requires_python, yanked, offer, old_offer, size, upload_time = row
+    # PEP 714: the key was renamed; the old one counts only where the new one is missing.
+    offer = old_offer if offer is None else offer
+    return File(
+        filename,
+        url,
+        sha256_of(hashes.get("sha256")) if isinstance(hashes, dict) else None,
+        _text(requires_python),
+        (yanked if isinstance(yanked, str) else "") if yanked or yanked == "" else None,
+        (sha256_of(offer.get("sha256")) or "" if isinstance(offer, dict) else "") if offer else None,
+        size if type(size) is int and size >= 0 else None,
+        _text(upload_time),
+    )
+
+
+class ByVersion(Protocol):
+    """A page's files, by release."""
+
+    @property
+    def versions(self) -> Sequence[Version]:
+        """The newest first."""
+
+    def files(self, version: Version) -> Files:
+        """The files of a release, in the page's order; none for a version that the page does not have."""
+
+
+class Grouped:
+    """The files by their releases; `places` says for each where in `files` its files stand."""
+
+    def __init__(self, files: Files, places: Mapping[Version, Sequence[int]]) -> None:
+        self._files = files
+        self.places = places
+        self.versions = tuple(places)
+
+    def files(self, version: Version) -> Files:
+        """The files of a release."""
+        return self._files.at(self.places.get(version, ()))
+
+
+@dataclass(frozen=True)
 class Page:
     """A project's page on one index.
 
@@ -118,6 +178,11 @@ class Page:
     index: str
     files: Files
     skipped: tuple[Skipped, ...] = ()
+
+    @cached_property
+    def releases(self) -> ByVersion:
+        """The files by their releases."""
+        return self.files.by_version(self.name)
 
 
 class NotAnIndexError(ValueError):
@@ -131,7 +196,10 @@ def parse_page(name: str, index: str, base: str, content_type: str, body: bytes)
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/json" or kind.endswith("+json"):
-        return _parse_json(name, index, base, body)
+        from lumienv.index.json_page import parse_json
+
+        files, skipped = parse_json(body, base)
+        return Page(name, index, files, skipped)
     if kind in ("text/html", "application/xhtml+xml") or kind.endswith("+html"):
         from lumienv.index.html import parse_html
 
@@ -139,45 +207,6 @@ def parse_page(name: str, index: str, base: str, content_type: str, body: bytes)
         rows, skipped = collect(links, page_base)
         return Page(name, index, Files.of_rows(rows), skipped)
     raise NotAnIndexError(f"the content type {kind!s}" if kind else "no content type")
-
-
-def _parse_json(name: str, index: str, base: str, body: bytes) -> Page:
-    try:
-        page = json.loads(body)
-    except ValueError as error:  # covers UnicodeDecodeError
-        raise NotAnIndexError("JSON that cannot be parsed") from error
-    except RecursionError:
-        raise NotAnIndexError("JSON that cannot be parsed") from None
-    files = page.get("files") if isinstance(page, dict) else None
-    if not isinstance(files, list):
-        raise NotAnIndexError("JSON that is no project page")
-    meta = page.get("meta")
-    check_api_version(meta.get("api-version") if isinstance(meta, dict) else None)
-    links = [_json_row(file) for file in files if isinstance(file, dict)]
-    rows, skipped = collect([link for link in links if link is not None], base)
-    return Page(name, index, Files.of_rows(rows), skipped)
-
-
-def _json_row(file: dict[str, Any]) -> _Row | None:
-    get = file.get
-    filename, url = get("filename"), get("url")
-    if not isinstance(filename, str) or not isinstance(url, str) or not filename.endswith(_DISTRIBUTIONS):
-        return None
-    hashes = get("hashes")
-    yanked = get("yanked")
-    # PEP 714: the key was renamed; the old one counts only where the new one is missing.
-    offer = get("core-metadata", get("dist-info-metadata"))
-    size = get("size")
-    return (
-        filename,
-        url,
-        sha256_of(hashes.get("sha256")) if isinstance(hashes, dict) else None,
-        _text(get("requires-python")),
-        (yanked if isinstance(yanked, str) else "") if yanked or yanked == "" else None,
-        (sha256_of(offer.get("sha256")) or "" if isinstance(offer, dict) else "") if offer else None,
-        size if type(size) is int and size >= 0 else None,
-        _text(get("upload-time")),
-    )
 
 
 def _text(value: object) -> str | None:
@@ -195,9 +224,9 @@ def check_api_version(version: object) -> None:
         raise NotAnIndexError(f"version {version} of the simple API, of which lumienv knows 1.x")
 
 
-def collect(links: Sequence[_Row], base: str) -> tuple[list[_Row], tuple[Skipped, ...]]:
+def collect(links: Sequence[Row], base: str) -> tuple[list[Row], tuple[Skipped, ...]]:
     """The links that may be used, their URLs made absolute, and the refused ones."""
-    rows: list[_Row] = []
+    rows: list[Row] = []
     skipped: list[Skipped] = []
     local = base.startswith("file:")
     for row in links:
@@ -228,12 +257,12 @@ def _refusal(filename: str, url: str, local: bool) -> str | None:
     return None
 
 
-def html_row(href: str, attributes: dict[str, str | None], text: str) -> _Row | None:
+def html_row(href: str, attributes: dict[str, str | None], text: str) -> Row | None:
     """What an `<a>` element of an HTML page says about a file, or None when it leads to no distribution."""
     link, _, fragment = href.partition("#")
     # The link decides, as in pip: the text is what a person sees, and some indexes shorten it.
     filename = unquote(urlsplit(link).path.rpartition("/")[2]) or text
-    if not filename.endswith(_DISTRIBUTIONS):
+    if not filename.endswith(DISTRIBUTIONS):
         return None
     offer = attributes.get("data-core-metadata", attributes.get("data-dist-info-metadata"))
     if "data-yanked" in attributes:

@@ -10,10 +10,11 @@ from enum import Enum
 from functools import cache, cached_property
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from lumienv.image.snapshot import ImagePackage
 from lumienv.index.pages import File, Page
+from lumienv.index.releases import as_version as as_version
 from lumienv.resolve.origin import Direct
 from lumienv.resolve.requirements import key_of
 
@@ -91,30 +92,12 @@ class Releases:
     exclude_newer: str | None = None
     sources: bool = False
     """whether a source distribution will do where no wheel does"""
-    versions: list[Version] = field(default_factory=list, init=False)
-    """newest first, source-only ones included"""
-    _wheels: dict[Version, list[int]] = field(default_factory=dict, init=False)
-    _sdists: dict[Version, list[int]] = field(default_factory=dict, init=False)
     _judged: dict[Version, File | Refusal] = field(default_factory=dict, init=False)
 
-    def __post_init__(self) -> None:
-        # A page may have thousands of files: nothing is done a file that can be done a release.
-        wheels: dict[tuple[str, str], list[int]] = {}
-        sdists: dict[tuple[str, str], list[int]] = {}
-        length = len(self.page.name)
-        for index, filename in enumerate(self.page.files.names):
-            if filename.endswith(".whl"):
-                name, _, rest = filename.partition("-")
-                wheels.setdefault((name, rest.partition("-")[0]), []).append(index)
-            else:
-                stem = filename.removesuffix(".tar.gz").removesuffix(".zip")
-                sdists.setdefault((stem[:length], stem[length + 1 :]), []).append(index)
-        for found, by_version in ((wheels, self._wheels), (sdists, self._sdists)):
-            for (name, text), indexes in found.items():
-                version = as_version(text)
-                if version is not None and _normalised(name) == self.page.name:
-                    by_version.setdefault(version, []).extend(indexes)
-        self.versions = sorted({*self._wheels, *self._sdists}, reverse=True)
+    @property
+    def versions(self) -> Sequence[Version]:
+        """Newest first, source-only ones included."""
+        return self.page.releases.versions
 
     def best(self, version: Version) -> File | Refusal:
         """The file to use for `version`, a wheel where one runs here; or why there is none."""
@@ -124,13 +107,15 @@ class Releases:
         return found
 
     def _judge(self, version: Version) -> File | Refusal:
-        names = self.page.files.names
-        wheels = [i for i in self._wheels.get(version, ()) if _is_wheel_name(names[i])]
+        files = self.page.releases.files(version)
+        names = files.names
+        wheels = [i for i, name in enumerate(names) if name.endswith(".whl") and _is_wheel_name(name)]
         ranked = [(rank, i) for i in wheels if (rank := self.platform.rank(names[i])) is not None]
         indexes = [i for _, _, i in sorted((rank, -_build(names[i]), i) for rank, i in ranked)]
         if self.sources:
             # PEP 625 has sources in .tar.gz; old releases often have a .zip beside it.
-            indexes += sorted(self._sdists.get(version, ()), key=lambda i: names[i].endswith(".zip"))
+            sdists = [i for i, name in enumerate(names) if not name.endswith(".whl")]
+            indexes += sorted(sdists, key=lambda i: names[i].endswith(".zip"))
         if not indexes:
             return (
                 Refusal(Kind.OTHER_PLATFORM, _tags([names[i] for i in wheels]))
@@ -140,7 +125,7 @@ class Releases:
         refusals: list[Refusal] = []
         yanked: list[File] = []
         for index in indexes:
-            file = self.page.files[index]
+            file = files[index]
             refusal = self._refusal(file)
             if refusal is not None:
                 refusals.append(refusal)
@@ -187,20 +172,6 @@ def _is_wheel_name(filename: str) -> bool:
     """Five parts, or six with a build number, which starts with a digit (wheel specification)."""
     parts = filename.split("-")
     return len(parts) == 5 or (len(parts) == 6 and parts[2][:1].isdigit())
-
-
-@cache
-def _normalised(name: str) -> str:
-    return re.sub("[-_.]+", "-", name).lower()
-
-
-@cache
-def as_version(text: str) -> Version | None:
-    """A version, or None for what PEP 440 does not know."""
-    try:
-        return Version(text)
-    except InvalidVersion:
-        return None
 
 
 @cache

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from index_server import IndexServer
+from packaging.version import Version
 from wheels import make_wheel
 
 from lumienv.errors import PackageIndexError
@@ -18,7 +19,7 @@ BASE = "https://packages.example.org/simple/thing/"
 DIGEST = "ab" * 32
 
 
-def page_of(*files: dict[str, object], base: str = BASE) -> Page:
+def page_of(*files: object, base: str = BASE) -> Page:
     body = json.dumps({"meta": {"api-version": "1.1"}, "name": "thing", "files": list(files)}).encode()
     return parse_page("thing", base, base, "application/vnd.pypi.simple.v1+json", body)
 
@@ -124,6 +125,7 @@ def test_malformed_entries_do_not_hide_the_others() -> None:
     page = page_of(
         {"filename": 7, "url": "a"},
         {"url": "a"},
+        "a-2.whl",
         {
             "filename": "a-1.whl",
             "url": "a-1.whl",
@@ -140,6 +142,8 @@ def test_malformed_entries_do_not_hide_the_others() -> None:
     [
         ("application/vnd.pypi.simple.v1+json", b"{", "JSON that cannot be parsed"),
         ("application/json", b"[]", "JSON that is no project page"),
+        ("application/json", b'{"files": ["\xff"]}', "JSON that cannot be parsed"),
+        ("application/json", b"[" * 100_000, "JSON that cannot be parsed"),
         ("application/json", b'{"files": [], "meta": {"api-version": "2.0"}}', "version 2.0"),
         (
             "text/html",
@@ -180,6 +184,50 @@ def test_a_page_comes_back_from_its_cached_form() -> None:
     assert entry is not None
     assert (entry.page, entry.etag, entry.max_age) == (page, '"x"', 60)
     assert from_bytes(b'{"schema": 99}\n[]') is None
+    assert from_bytes(b"") is None
+
+
+RELEASES = (
+    *("thing-1.0.tar.gz", "thing-1.0-py3-none-any.whl", "thing-1-cp312-cp312-linux_x86_64.whl"),
+    *("Thing-1.10-py3-none-any.whl", "thing-1.9.zip", "thing-1.9-2-py3-none-any.whl", "thing-2.0rc1.tar.gz"),
+    *("other-3.0-py3-none-any.whl", "thing-nonsense-py3-none-any.whl", "thing-1.9-py3-none-any.whl"),
+)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("form", ["json", "html"])
+def test_the_files_of_a_page_are_told_apart_by_release(form: str, cached: bool) -> None:
+    if form == "json":
+        page = page_of(*({"filename": name, "url": f"https://x.example/{name}"} for name in RELEASES))
+    else:
+        page = html_of(*(f'<a href="{name}">{name}</a>' for name in RELEASES))
+    if cached:
+        entry = from_bytes(to_bytes(fetched(page, {})))
+        assert entry is not None
+        assert entry.page is not None
+        assert sorted(entry.page.files.names) == sorted(RELEASES)
+        page = entry.page
+    releases = page.releases
+    assert {str(version): list(releases.files(version).names) for version in releases.versions} == {
+        "2.0rc1": ["thing-2.0rc1.tar.gz"],
+        "1.10": ["Thing-1.10-py3-none-any.whl"],
+        "1.9": ["thing-1.9.zip", "thing-1.9-2-py3-none-any.whl", "thing-1.9-py3-none-any.whl"],
+        "1.0": list(RELEASES[:3]),
+    }
+    assert [str(version) for version in releases.versions] == ["2.0rc1", "1.10", "1.9", "1.0"]
+    assert Version("1.10.0") in releases.versions
+    assert Version("3.0") not in releases.versions
+    assert list(releases.files(Version("3.0"))) == []
+    assert [str(version) for version in releases.versions[1:3]] == ["1.10", "1.9"]
+
+
+def test_a_page_that_was_confirmed_is_kept_as_it_was() -> None:
+    page = page_of(*({"filename": name, "url": name, "hashes": {"sha256": DIGEST}} for name in RELEASES))
+    first = from_bytes(to_bytes(fetched(page, {"ETag": '"x"'})))
+    assert first is not None
+    again = from_bytes(to_bytes(first.confirmed({"Cache-Control": "max-age=5"})))
+    assert again is not None
+    assert (again.page, again.etag, again.max_age) == (first.page, '"x"', 5)
 
 
 @pytest.mark.parametrize(
