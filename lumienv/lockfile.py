@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
-import tomlkit
 from packaging.markers import Environment, Marker
 from packaging.pylock import (
     Package,
@@ -30,7 +29,6 @@ from packaging.specifiers import SpecifierSet
 from packaging.tags import parse_tag
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
-from tomlkit.items import AoT, Array, InlineTable, Table
 
 from lumienv.errors import LockError
 from lumienv.image.snapshot import Base, Snapshot
@@ -40,6 +38,7 @@ from lumienv.lockdigest import bytes_digest
 from lumienv.manifest import Manifest
 from lumienv.resolve import Pin, Resolution
 from lumienv.resolve.origin import Origin
+from lumienv.tomltext import toml_text
 
 SCHEMA = 1
 _NAMED = re.compile(r"^(\[tool\.lumienv\.image\]\n)name = .*\n(?:identity = .*\n)?", re.MULTILINE)
@@ -149,9 +148,10 @@ def lock_text(resolution: Resolution, snapshot: Snapshot, manifest: Manifest) ->
             }
         },
     )
-    pylock.validate()
+    data = pylock.to_dict()
+    Pylock.from_dict(data)  # what `validate` does, which would make the dictionary once more
     header = "# Written by lumienv: edit lumienv.toml and run `lumienv lock` instead of editing this file.\n"
-    return header + tomlkit.dumps(_document(pylock.to_dict()))
+    return header + toml_text(data)
 
 
 def _minor(snapshot: Snapshot) -> str:
@@ -255,51 +255,6 @@ def _time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def _document(data: Mapping[str, Any]) -> tomlkit.TOMLDocument:
-    document = tomlkit.document()
-    for key, value in data.items():
-        if key == "packages":
-            tables = AoT([])
-            for package in value:
-                tables.append(_table(package))
-            document.append(key, tables)
-        elif key == "tool":
-            document.append(key, _tool(value["lumienv"]))
-        else:
-            document.append(key, tomlkit.item(value))
-    return document
-
-
-def _table(package: Mapping[str, Any]) -> Table:
-    table = tomlkit.table()
-    for key, value in package.items():
-        table.append(key, _lines(value) if isinstance(value, list) else tomlkit.item(value))
-    return table
-
-
-def _lines(entries: list[Mapping[str, Any]]) -> Array:
-    """An array of inline tables, one a line, so that a diff shows what changed."""
-    array = tomlkit.array()
-    for entry in entries:
-        array.append(_inline(entry))
-    return array.multiline(multiline=bool(entries))
-
-
-def _inline(entry: Mapping[str, Any]) -> InlineTable:
-    table = tomlkit.inline_table()
-    for key, value in entry.items():
-        table.append(key, _inline(value) if isinstance(value, Mapping) else value)
-    return table
-
-
-def _tool(guard: Mapping[str, Any]) -> Table:
-    tool, table = tomlkit.table(is_super_table=True), tomlkit.table()
-    for key, value in guard.items():
-        table.append(key, _lines(value) if isinstance(value, list) else tomlkit.item(value))
-    tool.append("lumienv", table)
-    return tool
-
-
 def read_lock(path: Path) -> Lock | None:
     """The lock at `path`; None when there is none. Raises LockError when it cannot be understood."""
     try:
@@ -363,6 +318,5 @@ def _locked(package: Package, chosen: _Chosen, folder: Path) -> LockedWheel | Lo
 
 def with_identity(text: str, image: Base) -> str:
     """A lock's text that names this image, with its identity: what a lock made on the image says there."""
-    lines = f"name = {tomlkit.item(image.name).as_string()}\n"
-    lines += f"identity = {tomlkit.item(image.identity).as_string()}\n"
+    lines = toml_text({"name": image.name, "identity": image.identity})
     return _NAMED.sub(lambda found: found[1] + lines, text, count=1)

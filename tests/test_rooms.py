@@ -19,6 +19,7 @@ ORDER = (
     "lockdigest",
     "files",
     "sealed",
+    "tomltext",
     "runtime",
     "site",
     "manifest",
