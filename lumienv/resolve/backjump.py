@@ -29,6 +29,23 @@ class CompleteResolution(Resolution[Want, Candidate, str]):
         self._optimistic_backjumping_ratio = 0.0
         self._blame: dict[str, set[str]] = {}
         """key → the keys whose choices had a part in ruling out some of its candidates"""
+        self._satisfied: dict[str, tuple[Criterion[Want, Candidate], Candidate]] = {}
+
+    def _is_current_pin_satisfying(self, name: str, criterion: Criterion[Want, Candidate]) -> bool:
+        """Whether what is chosen for `name` satisfies all that is wanted of it.
+
+        Asked of every name twice a round, though most have not changed: criteria are replaced, never altered.
+        """
+        chosen = self._states[-1].mapping.get(name)
+        if chosen is None:
+            return False
+        known = self._satisfied.get(name)
+        if known is not None and known[0] is criterion and known[1] is chosen:
+            return True
+        if not super()._is_current_pin_satisfying(name, criterion):
+            return False
+        self._satisfied[name] = criterion, chosen
+        return True
 
     def _backjump(self, causes: list[RequirementInformation[Want, Candidate]]) -> bool:
         """Take back the latest choice at fault, and rule it out; False when there is none left."""
@@ -63,6 +80,8 @@ class CompleteResolution(Resolution[Want, Candidate, str]):
 
     def _remove_information_from_criteria(self, criteria: Criteria, parents: Collection[str]) -> None:
         """Take back what these parents wanted, and offer again what they had ruled out."""
+        if not parents:
+            return
         before = {key: len(criterion.information) for key, criterion in criteria.items()}
         super()._remove_information_from_criteria(criteria, parents)
         for key, criterion in criteria.items():
