@@ -82,10 +82,11 @@ def _names_a_file(entry: dict[str, Any]) -> bool:
 
 def _plain(rows: Sequence[Row]) -> bool:
     """Whether all links can be taken as they are, told at once for thousands; False where in doubt."""
-    names, urls = "|".join(row[0] for row in rows), "".join(f"|{row[1]}" for row in rows)
+    names, urls = "|".join([row[0] for row in rows]), "|".join([row[1] for row in rows])
     return (
         names.isprintable()
         and not any(suspect in f"|{names}" for suspect in ("/", "\\", "|."))
         and not any(suspect in urls for suspect in ("@", "#"))
-        and urls.count("|https://") + urls.count("|http://") == len(rows) == urls.count("|")
+        and urls.startswith(("https://", "http://"))
+        and urls.count("|https://") + urls.count("|http://") == len(rows) - 1 == urls.count("|")
     )

@@ -10,7 +10,6 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
@@ -151,13 +150,14 @@ class PackedFiles(Files):
         """What it was made of."""
         return self._content[self._start :]
 
-    @cached_property
+    @property
     def rows(self) -> Sequence[Row]:
         """All files, release by release."""
-        return [row for line in range(len(self._ends) - 1) for row in self._line(line)]
+        if not self._rows:
+            self._rows = [row for line in range(len(self._ends) - 1) for row in self._line(line)]
+        return self._rows
 
-    def by_version(self, project: str) -> ByVersion:  # noqa: ARG002 - they were told apart for their page
-        """The files by their releases."""
+    def _by_version(self, project: str) -> ByVersion:  # noqa: ARG002 - they were told apart for their page
         return _Packed(self, Versions(self._versions))
 
     def release(self, line: int | None) -> Files:

@@ -8,7 +8,6 @@ of files of which a resolver looks at a handful, so a `File` is made when one is
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Protocol, overload
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -70,6 +69,9 @@ class Files(Sequence[File]):
     def __init__(self, rows: Sequence[Row], make: Callable[[Row], File]) -> None:
         self._rows = rows
         self.make = make
+        # No cached_property for these: before Python 3.12 it lets one thread at a time through.
+        self._names: Sequence[str] | None = None
+        self._releases: ByVersion | None = None
 
     @classmethod
     def of_rows(cls, rows: Sequence[Row]) -> "Files":
@@ -81,13 +83,20 @@ class Files(Sequence[File]):
         """One tuple a file."""
         return self._rows
 
-    @cached_property
+    @property
     def names(self) -> Sequence[str]:
         """The file names."""
-        return [row[0] for row in self.rows]
+        if self._names is None:
+            self._names = [row[0] for row in self.rows]
+        return self._names
 
-    def by_version(self, project: str) -> "ByVersion":
+    def releases(self, project: str) -> "ByVersion":
         """The files by their releases; `project` is the normalised name of the page."""
+        if self._releases is None:
+            self._releases = self._by_version(project)
+        return self._releases
+
+    def _by_version(self, project: str) -> "ByVersion":
         return Grouped(self, grouped(project, self.names))
 
     def at(self, places: Sequence[int]) -> "Files":
@@ -166,7 +175,7 @@ class Grouped:
         return self._files.at(self.places.get(version, ()))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Page:
     """A project's page on one index.
 
@@ -179,10 +188,10 @@ class Page:
     files: Files
     skipped: tuple[Skipped, ...] = ()
 
-    @cached_property
+    @property
     def releases(self) -> ByVersion:
         """The files by their releases."""
-        return self.files.by_version(self.name)
+        return self.files.releases(self.name)
 
 
 class NotAnIndexError(ValueError):
