@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
+import tomli_w
 from packaging.markers import Environment, Marker
 from packaging.pylock import (
     Package,
@@ -38,7 +39,6 @@ from lumienv.lockdigest import bytes_digest
 from lumienv.manifest import Manifest
 from lumienv.resolve import Pin, Resolution
 from lumienv.resolve.origin import Origin
-from lumienv.tomltext import toml_text
 
 SCHEMA = 1
 _NAMED = re.compile(r"^(\[tool\.lumienv\.image\]\n)name = .*\n(?:identity = .*\n)?", re.MULTILINE)
@@ -151,7 +151,7 @@ def lock_text(resolution: Resolution, snapshot: Snapshot, manifest: Manifest) ->
     data = pylock.to_dict()
     Pylock.from_dict(data)  # what `validate` does, which would make the dictionary once more
     header = "# Written by lumienv: edit lumienv.toml and run `lumienv lock` instead of editing this file.\n"
-    return header + toml_text(data)
+    return header + tomli_w.dumps(data)
 
 
 def _minor(snapshot: Snapshot) -> str:
@@ -318,5 +318,5 @@ def _locked(package: Package, chosen: _Chosen, folder: Path) -> LockedWheel | Lo
 
 def with_identity(text: str, image: Base) -> str:
     """A lock's text that names this image, with its identity: what a lock made on the image says there."""
-    lines = toml_text({"name": image.name, "identity": image.identity})
+    lines = tomli_w.dumps({"name": image.name, "identity": image.identity})
     return _NAMED.sub(lambda found: found[1] + lines, text, count=1)

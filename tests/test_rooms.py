@@ -19,7 +19,6 @@ ORDER = (
     "lockdigest",
     "files",
     "sealed",
-    "tomltext",
     "runtime",
     "site",
     "manifest",
