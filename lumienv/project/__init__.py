@@ -142,11 +142,15 @@ def index_client(project: Project, *, refresh: bool = False) -> IndexClient:
 
 
 def source_builder(
-    project: Project, snapshot: Snapshot, client: IndexClient, report: Report
+    project: Project, snapshot: Snapshot, client: IndexClient, report: Report, *, start: bool = True
 ) -> SourceBuilder:
-    """Who makes metadata and wheels of sources; without a runtime only what needs no build."""
+    """Who makes metadata and wheels of sources; without a runtime only what needs no build.
+
+    `start` is False where no container is to be started.
+    """
     runtime: Runtime | None = None
-    if project.snapshot is None and project.manifest.image.kind != "snapshot":  # else there is no image here
+    saved = project.snapshot is not None or project.manifest.image.kind == "snapshot"
+    if start and not saved:
         with suppress(ContainerError):
             runtime = project.runtime()
     return SourceBuilder(

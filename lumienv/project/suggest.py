@@ -15,7 +15,7 @@ from lumienv.image.saved import read_snapshot
 from lumienv.image.snapshot import Base, Snapshot
 from lumienv.index.client import IndexClient
 from lumienv.manifest import Dependency, ImageTable, Manifest
-from lumienv.project import Project, Report, base_of, index_client, saved_snapshot
+from lumienv.project import Project, Report, base_of, index_client, saved_snapshot, source_builder
 from lumienv.resolve.elsewhere import for_cuda, try_on
 from lumienv.resolve.requirements import user_requirement
 from lumienv.resolve.search import DeadEnd, SearchTooLongError
@@ -76,7 +76,7 @@ def suggest(
                 reason = f"not tried, as {_MOST_SECONDS:.0f} seconds have passed"
                 found.append(replace(blank, verdict=UNCLEAR, reason=reason))
             else:
-                found.append(_judged(blank, snapshot, manifest, counted, client))
+                found.append(_judged(blank, snapshot, project, counted, client, report))
     # The sort keeps the order of equals: of two that do as well the newer image comes first.
     return sorted(
         found,
@@ -159,13 +159,16 @@ def _words(table: ImageTable) -> str:
 def _judged(
     blank: Suggestion,
     snapshot: Snapshot,
-    manifest: Manifest,
+    project: Project,
     lines: Sequence[Dependency],
     client: IndexClient,
+    report: Report,
 ) -> Suggestion:
+    manifest = project.manifest
+    reader = source_builder(project, snapshot, client, report, start=False)
     blank = replace(blank, reason="")
     try:
-        found = try_on(snapshot, manifest, lines, client)
+        found = try_on(snapshot, manifest, lines, client, reader=reader)
     except SearchTooLongError as error:
         reason = f"the search was given up after {error.rounds} rounds"
         return replace(blank, verdict=UNCLEAR, reason=reason)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from place import Place, Told
+from sources import make_sdist, stated_project, tiny_project
 from universe import snapshot
 from wheels import make_wheel
 
@@ -111,3 +112,18 @@ def test_an_index_that_fails_is_no_answer(offers: Place) -> None:
     offers.server.close()
     with pytest.raises(PackageIndexError):
         asked(offers, save(offers, "old", "torch==2.7.1"))
+
+
+def test_a_source_distribution_counts_by_what_it_states(offers: Place) -> None:
+    make_sdist(offers.server.directory, "tiny", "1.0", stated_project("tiny", "1.0", "rich"))
+    manifest = MANIFEST.replace("accel", "tiny")
+    (found,) = asked(offers, save(offers, "old", "torch==2.7.1"), manifest=manifest)
+    assert (found.verdict, found.added) == ("fits", ("rich 14.0", "tiny 1.0"))
+
+
+def test_nothing_is_built_to_find_out(offers: Place) -> None:
+    make_sdist(offers.server.directory, "tiny", "1.0", tiny_project("tiny", "1.0"))
+    manifest = MANIFEST.replace("accel", "tiny")
+    (found,) = asked(offers, save(offers, "old", "torch==2.7.1"), manifest=manifest)
+    assert found.verdict == "does not fit"
+    assert "does not say what it needs before it is built" in found.reason
