@@ -201,7 +201,7 @@ def _snapshot(data: Mapping[str, Any]) -> Snapshot:
         image=Base(**{"kind": "snapshot", "path": "", "identity": ""} | _fields(image, Base, "image.")),
         python=Python(**python),
         markers=whole_markers(_texts(_of(data, "markers", dict, ""), "markers"), python["version"], machine),
-        tags=_texts_of(data, "tags", ""),
+        tags=_tags(data),
         packages=tuple(
             ImagePackage(**_fields(entry, ImagePackage, f"packages[{number}]."))
             for number, entry in enumerate(_of(data, "packages", list, ""))
@@ -213,6 +213,14 @@ def _snapshot(data: Mapping[str, Any]) -> Snapshot:
         compilers=_texts(_of(data, "compilers", dict, "", {}), "compilers"),
         activation=Activation(**_fields(_of(data, "activation", dict, "", {}), Activation, "activation.")),
     )
+
+
+def _tags(data: Mapping[str, Any]) -> tuple[str, ...]:
+    tags = _texts_of(data, "tags", "")
+    for tag in tags:
+        if tag.count("-") != 2 or not all(tag.split("-")):
+            raise _UnreadableError(f'tags has "{tag}", which is no wheel tag')
+    return tags
 
 
 _JSON_NAMES = {dict: "an object", list: "a list", str: "a text", int: "a number"}

@@ -167,10 +167,13 @@ def _materialise(
 def _no_image(project: Project) -> ManifestError:
     saved = saved_snapshot(project)
     assert saved is not None
-    name = saved.image.name.removesuffix(".sif") if saved.image.kind == "sif" else "…"
+    kind, name = saved.image.kind, saved.image.name
+    words = f'host = "{name.removeprefix("host ")}"' if kind == "host" else 'name = "…"'
+    if kind == "sif":
+        words = f'name = "{name.removesuffix(".sif")}"'
     return ManifestError(
         "there is no image to run on: [image] names a saved snapshot, which serves to lock alone",
-        hint=f'where the image is, name the image itself: [image] name = "{name}"\n'
+        hint=f"where the image is, name the image itself: [image] {words}\n"
         "elsewhere that lumienv.toml can be locked too, to the same lock:\n"
         f"lumienv lock --snapshot {project.manifest.image.value}",
     )

@@ -151,6 +151,7 @@ def test_a_package_without_name_or_version_is_named_by_its_place(key: str) -> No
     ("change", "problem"),
     [
         ({"tags": "py3-none-any"}, "tags is not a list"),
+        ({"tags": ["py3-none-any", "cp312"]}, 'tags has "cp312", which is no wheel tag'),
         ({"tags": [3]}, "tags has something else than text in it"),
         ({"packages": {"torch": "2.7.1"}}, "packages is not a list"),
         ({"packages": ["torch==2.7.1"]}, r"packages\[0\] is not an object"),
