@@ -2,22 +2,26 @@
 
 import shlex
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from lumienv.errors import ContainerError, ImageError, ManifestError
+from lumienv.errors import BrokenReleaseError, ContainerError, ImageError, LockError, ManifestError
 from lumienv.image.known import KnownImage, known_images
 from lumienv.image.probing import take_snapshot
 from lumienv.image.saved import read_snapshot
 from lumienv.image.snapshot import Base, Snapshot
 from lumienv.index.client import IndexClient
+from lumienv.lockfile import read_lock
 from lumienv.manifest import Dependency, ImageTable, Manifest
 from lumienv.project import Project, Report, base_of, index_client, saved_snapshot, source_builder
+from lumienv.resolve.direct import direct_sources
 from lumienv.resolve.elsewhere import for_cuda, try_on
-from lumienv.resolve.requirements import user_requirement
+from lumienv.resolve.origin import Origin
+from lumienv.resolve.policy import policy_of
+from lumienv.resolve.requirements import Environment
 from lumienv.resolve.search import DeadEnd, SearchTooLongError
 from lumienv.resolve.story import Story
 from lumienv.runtime.singularity import find
@@ -60,13 +64,8 @@ def suggest(
     site's folders, those in the cache, and the project's own; `probe` starts those that were never probed.
     Raises ImageError for a file that is no snapshot, ManifestError, PackageIndexError.
     """
-    manifest = project.manifest
-    lines = _lines(manifest)
-    counted = [entry for entry in lines if not _is_direct(entry, manifest)]
-    for entry in lines:
-        if entry not in counted:
-            report.note(f"{entry.text} is left out: it comes from a place of its own, not from an index")
     found: list[Suggestion] = []
+    locked = _locked_origins(project)
     deadline = time.monotonic() + _MOST_SECONDS
     with index_client(project) as client:
         for blank, snapshot in _given(files) if files else _known(project, report, probe):
@@ -76,7 +75,7 @@ def suggest(
                 reason = f"not tried, as {_MOST_SECONDS:.0f} seconds have passed"
                 found.append(replace(blank, verdict=UNCLEAR, reason=reason))
             else:
-                found.append(_judged(blank, snapshot, project, counted, client, report))
+                found.append(_judged(blank, snapshot, project, client, report, locked))
     # The sort keeps the order of equals: of two that do as well the newer image comes first.
     return sorted(
         found,
@@ -89,15 +88,13 @@ def suggest(
     )
 
 
-def _lines(manifest: Manifest) -> list[Dependency]:
-    groups = (manifest.dependencies, *manifest.groups.values())
-    return list(dict.fromkeys(entry for group in groups for entry in group))
-
-
-def _is_direct(entry: Dependency, manifest: Manifest) -> bool:
-    requirement = user_requirement(entry)
-    named = {canonicalize_name(name) for name, source in manifest.sources.items() if source.kind != "index"}
-    return requirement.url is not None or canonicalize_name(requirement.name) in named
+def _locked_origins(project: Project) -> Mapping[str, Origin]:
+    """What the direct sources were when they were locked: no need to fetch them again."""
+    try:
+        old = read_lock(project.lock_path)
+    except LockError:
+        return {}
+    return old.origins() if old is not None else {}
 
 
 _Tried = tuple[Suggestion, Snapshot | None]
@@ -160,20 +157,28 @@ def _judged(
     blank: Suggestion,
     snapshot: Snapshot,
     project: Project,
-    lines: Sequence[Dependency],
     client: IndexClient,
     report: Report,
+    locked: Mapping[str, Origin],
 ) -> Suggestion:
     manifest = project.manifest
     reader = source_builder(project, snapshot, client, report, start=False)
+    groups = (manifest.dependencies, *manifest.groups.values())
+    lines = list(dict.fromkeys(entry for group in groups for entry in group))
     blank = replace(blank, reason="")
     try:
-        found = try_on(snapshot, manifest, lines, client, reader=reader)
+        environment = Environment(snapshot.markers)
+        policy = policy_of(manifest, environment, {})
+        of_image = {canonicalize_name(package.name) for package in snapshot.packages} - policy.replace
+        direct = direct_sources(manifest, policy, environment, of_image, reader, locked)
+        found = try_on(snapshot, manifest, lines, client, direct, reader)
     except SearchTooLongError as error:
         reason = f"the search was given up after {error.rounds} rounds"
         return replace(blank, verdict=UNCLEAR, reason=reason)
-    except ManifestError as error:  # a rule of [resolve] that this image does not allow
+    except ManifestError as error:  # a source or a rule that this image does not allow
         return replace(blank, verdict=DOES_NOT_FIT, reason=error.message)
+    except BrokenReleaseError as error:  # a source that would have to be built to know more
+        return replace(blank, verdict=UNCLEAR, reason=error.message)
     if isinstance(found, DeadEnd):
         reason = _clash(found, lines, manifest)
         return replace(blank, verdict=DOES_NOT_FIT, reason=reason)

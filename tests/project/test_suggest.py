@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from place import Place, Told
-from sources import make_sdist, stated_project, tiny_project
+from sources import make_sdist, stated_project, tiny_project, write_tree
 from universe import snapshot
 from wheels import make_wheel
 
@@ -78,13 +78,25 @@ def test_groups_count_too(offers: Place) -> None:
     assert found.verdict == "does not fit"
 
 
-def test_a_dependency_with_a_source_of_its_own_is_left_out_and_said_to_be(offers: Place) -> None:
-    manifest = MANIFEST.replace('"accel"', '"rich", "mylib @ git+https://example.org/mylib"')
-    told = Told()
-    file = save(offers, "old", "torch==2.7.1")
-    (found,) = suggest(offers.project(manifest), told, [file])
-    assert (found.verdict, found.added) == ("fits", ("rich 14.0",))
-    assert any("mylib" in note and "left out" in note for note in told.notes)
+@pytest.mark.parametrize(
+    ("needs", "verdict"), [(["rich"], "fits"), (["torch>=2.8"], "does not fit"), (None, "unclear")]
+)
+def test_a_dependency_with_a_source_of_its_own_counts_by_what_it_states(
+    offers: Place, needs: list[str] | None, verdict: str
+) -> None:
+    files = stated_project("mylib", "1.0", *needs) if needs is not None else tiny_project("mylib", "1.0")
+    write_tree(offers.directory / "mylib", files)
+    manifest = MANIFEST.replace("accel", "mylib") + '[sources]\nmylib = { path = "./mylib" }\n'
+    (found,) = asked(offers, save(offers, "old", "torch==2.7.1"), manifest=manifest)
+    assert found.verdict == verdict
+
+
+def test_an_image_that_provides_what_comes_from_elsewhere_does_not_fit(offers: Place) -> None:
+    write_tree(offers.directory / "mylib", stated_project("mylib", "1.0"))
+    manifest = MANIFEST.replace("accel", "mylib") + '[sources]\nmylib = { path = "./mylib" }\n'
+    (found,) = asked(offers, save(offers, "has", "mylib==0.9"), manifest=manifest)
+    assert found.verdict == "does not fit"
+    assert "the image provides it" in found.reason
 
 
 def test_the_projects_own_snapshot_is_compared_too(offers: Place) -> None:
