@@ -8,6 +8,7 @@ hashes come from the same index as the files, so that nothing would be left that
 import os
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from lumienv.errors import PackageIndexError
@@ -30,10 +31,10 @@ def certificate_bundle(
 ) -> tuple[str, str] | None:
     """The CA bundle to trust and the setting that names it, or None for the system's.
 
-    In the order PIP_CERT, pip's `cert`, SSL_CERT_FILE, SSL_CERT_DIR, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE:
-    pip's own word, then OpenSSL's and uv's, then what requests takes.
+    In the order PIP_CERT, pip's `cert`, SSL_CERT_FILE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE: pip's own word,
+    then OpenSSL's and uv's, then what requests takes.
     """
-    variables = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    variables = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
     chosen = [
         ("PIP_CERT", environ.get("PIP_CERT")),
         ("`cert` in pip's configuration", pip.get("cert")),
@@ -63,7 +64,7 @@ def ssl_context(environ: Mapping[str, str] = os.environ) -> ssl.SSLContext:
     Raises PackageIndexError for a certificate that cannot be read.
     """
     pip = PipConfiguration(environ)
-    context = _trusting(certificate_bundle(pip, environ))
+    context = _trusting(certificate_bundle(pip, environ), environ)
     own = client_certificate(pip, environ)
     if own is not None:
         path, setting = own
@@ -79,22 +80,23 @@ def ssl_context(environ: Mapping[str, str] = os.environ) -> ssl.SSLContext:
     return context
 
 
-def _trusting(bundle: tuple[str, str] | None) -> ssl.SSLContext:
+def _trusting(bundle: tuple[str, str] | None, environ: Mapping[str, str]) -> ssl.SSLContext:
+    folders = [Path(part) for part in environ.get("SSL_CERT_DIR", "").split(":") if part]
+    folders = [folder for folder in folders if folder.is_dir()]  # OpenSSL and uv pass over missing ones too
     if bundle is None:
-        return _system()
+        return _in_folders(ssl.create_default_context(), folders) if folders else _system()
     path, setting = bundle
     try:
-        if setting == "SSL_CERT_DIR":
-            return _directories([Path(part) for part in path.split(":") if part])
         if Path(path).is_dir():
             return ssl.create_default_context(capath=path)
-        return ssl.create_default_context(cafile=path)
+        context = ssl.create_default_context(cafile=path)
     except (OSError, ssl.SSLError) as error:
         raise PackageIndexError(
             f"cannot read the CA certificates {path}",
             f"named by {setting}",
             hint=f"correct or unset {setting}",
         ) from error
+    return _in_folders(context, folders) if setting == "SSL_CERT_FILE" else context
 
 
 def _system() -> ssl.SSLContext:
@@ -107,14 +109,14 @@ def _system() -> ssl.SSLContext:
     return context
 
 
-def _directories(folders: list[Path]) -> ssl.SSLContext:
-    """Certificates in folders, whatever their file names: OpenSSL itself finds only those named by a hash."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+def _in_folders(context: ssl.SSLContext, folders: list[Path]) -> ssl.SSLContext:
+    """The context, with the certificates in folders added: OpenSSL's own way where they are named by their
+    hash, else each file, as uv reads them."""
     for folder in folders:
+        if any(folder.glob("*.0")):
+            context.load_verify_locations(capath=folder)
+            continue
         for path in sorted(folder.iterdir()):
-            if path.is_file():
-                try:
-                    context.load_verify_locations(path)
-                except ssl.SSLError:
-                    continue  # a note, a revocation list: as in uv
+            with suppress(OSError):  # a note, a key, a revocation list; ssl.SSLError is one of these
+                context.load_verify_locations(path)
     return context

@@ -1,5 +1,8 @@
 """https with a private authority and a user's certificate; forward proxies, with and without a password."""
 
+import shutil
+import ssl
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -82,7 +85,23 @@ def test_a_folder_of_certificates_may_name_them_as_it_likes(
     folder.mkdir()
     (folder / "group.crt").write_bytes(authority.certificate.read_bytes())
     (folder / "README").write_text("not a certificate")
-    monkeypatch.setenv("SSL_CERT_DIR", f"{folder}")
+    monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path / 'none'}:{folder}")
+    assert found(client_of(secure.url, cache=None))
+    system = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
+    monkeypatch.setenv("SSL_CERT_FILE", system)  # both count
+    assert found(client_of(secure.url, cache=None))
+
+
+def test_a_folder_of_certificates_named_by_their_hash_is_left_to_openssl(
+    secure: IndexServer,
+    authority: Authority,
+    client_of: ClientOf,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    shutil.copy(authority.certificate, tmp_path / "group.pem")
+    subprocess.run(["openssl", "rehash", str(tmp_path)], check=True, capture_output=True)
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
     assert found(client_of(secure.url))
 
 

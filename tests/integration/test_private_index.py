@@ -17,6 +17,7 @@ from urllib.parse import quote
 import pytest
 from index_server import IndexServer
 from keyring_program import KeyringProgram
+from sources import make_sdist, tiny_project
 from wheels import make_wheel
 from workspace import Workspace, locked, make_workspace
 
@@ -42,7 +43,7 @@ def project(tmp_path, public):
     """A project with its own home and scratch folder, whose default index is `public`."""
     for folder in ("home", "scratch"):
         (tmp_path / folder).mkdir()
-    return make_workspace(
+    made = make_workspace(
         tmp_path / "project",
         tmp_path / "cache",
         HOME=str(tmp_path / "home"),
@@ -51,6 +52,12 @@ def project(tmp_path, public):
         PIP_CONFIG_FILE=os.devnull,
         LUMIENV_HTTP_TIMEOUT="20",
     )
+    kept = {
+        name: value
+        for name, value in made.environ.items()
+        if not name.startswith("UV_") and not name.lower().endswith("_proxy")
+    }
+    return replace(made, environ=kept)
 
 
 def table(server, more=""):
@@ -469,6 +476,27 @@ def test_offline_everything_is_done_from_the_cache(project, index, public, wheel
     shutil.rmtree(project.cache / "wheels")
     remove_tree(project.directory / ".lumienv")
     assert "is not in the wheelhouse, and lumienv is offline" in refused(project, "sync", "--offline")
+
+
+def test_sources_are_locked_and_built_offline_too(project, index, public, wheels):
+    make_sdist(wheels, "thing", "1.0", tiny_project("thing", requires=["other"]))
+    make_sdist(wheels, "other", "1.0", tiny_project("other"))
+    index.password = (USER, WORD)
+    given = {"UV_INDEX_A_USERNAME": USER, "UV_INDEX_A_PASSWORD": WORD}
+    project.write(HOST, ["thing"], table(index))
+    project.lumienv("sync", **given)
+    text = project.lock_path.read_bytes()
+    index.close()
+    public.close()
+    project.lock_path.unlink()
+    remove_tree(project.directory / ".lumienv")
+
+    project.lumienv("sync", "--offline")
+
+    assert project.lock_path.read_bytes() == text
+    assert "'SECRET': None" in project.lumienv(
+        "run", "--no-sync", "--", "python", "-c", "import thing; print(thing.facts)"
+    )
 
 
 def test_a_folder_in_the_project_is_an_index_and_moves_with_it(project, public, tmp_path):
