@@ -8,7 +8,8 @@ lumienv, which is run as a program too: it may hang on a desktop's bus, and only
 
 Asked are, as services, the index's URL in pip's spelling (ending in "/") and in the user's, then its host:
 `keyring get SERVICE NAME`, or `keyring get SERVICE --mode creds` where no name is known, as uv does
-(`uv-auth/src/keyring.rs`).
+(`uv-auth/src/keyring.rs`). An index that answers strangers with 404 instead of 401 never gets that far: it
+needs the user name, in its URL or in `UV_INDEX_<NAME>_USERNAME`.
 """
 
 import os
@@ -111,8 +112,9 @@ class Keyring:
                 env={**self._environ, "PYTHONIOENCODING": "utf-8"},
                 timeout=limit,
             )
-        except ContainerError:
-            self.problem = f"the keyring did not answer within {limit:g} seconds (LUMIENV_HTTP_TIMEOUT)"
+        except ContainerError as error:
+            late = f"the keyring did not answer within {limit:g} seconds (LUMIENV_HTTP_TIMEOUT)"
+            self.problem = error.message if error.message.startswith("cannot start") else late
             return None
         if done.returncode != 0:
             return None

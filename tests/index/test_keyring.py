@@ -192,6 +192,15 @@ def test_a_missing_program_is_said(
     assert said in refused(client_of(guarded.url)).facts
 
 
+def test_a_program_that_cannot_be_started_is_said(
+    guarded: IndexServer, client_of: ClientOf, keyring: Callable[..., KeyringProgram]
+) -> None:
+    program = keyring({})
+    (program.directory / "keyring").write_text("#!/no/such/interpreter\n")
+    said = refused(client_of(guarded.url)).facts
+    assert any(fact.startswith(f"cannot start {program.directory}/keyring: ") for fact in said)
+
+
 def test_import_runs_the_package_beside_lumienv(
     guarded: IndexServer, client_of: ClientOf, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

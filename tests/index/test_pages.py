@@ -85,6 +85,22 @@ def test_only_wheels_and_source_distributions_are_listed() -> None:
     assert list(page.files.names) == names[2:]
 
 
+def test_a_source_distribution_keeps_all_that_a_page_says_of_it() -> None:
+    said = {"hashes": {"sha256": DIGEST}, "size": 9, "upload-time": "2025-06-01T12:00:00Z"}
+    said |= {"requires-python": ">=3.9", "yanked": "broken", "core-metadata": {"sha256": DIGEST}}
+    names = ["thing-1.0.tar.gz", "Thing-One-0.9.zip"]
+    files = page_of(*({"filename": name, "url": name, **said} for name in names)).files
+    expected = ("sha256", DIGEST), ("requires_python", ">=3.9"), ("yanked", "broken"), ("size", 9)
+    for file, name in zip(files, names, strict=True):
+        assert (file.filename, file.is_wheel, file.upload_time) == (name, False, "2025-06-01T12:00:00Z")
+        assert all(getattr(file, field) == value for field, value in expected)
+        assert file.core_metadata == DIGEST
+    link = f'<a href="{names[0]}#sha256={DIGEST}" data-requires-python="&gt;=3.9" data-yanked="broken">x</a>'
+    file = html_of(link).files[0]
+    assert (file.filename, file.url, file.size) == (names[0], BASE + names[0], None)
+    assert (file.sha256, file.requires_python, file.yanked) == (DIGEST, ">=3.9", "broken")
+
+
 def test_relative_links_credentials_and_fragments_are_resolved() -> None:
     page = page_of(
         {"filename": "a-1.whl", "url": "../../f/a-1.whl#sha256=00", "hashes": {}},
