@@ -227,21 +227,33 @@ class IndexClient:
     def _hash(self, file: File) -> File:
         if file.sha256 is not None:
             return file
-        remote = not file.url.startswith("file:")
-        if remote and self.offline:
-            kept = self._cache.metadata("hash", file.url)
-            if kept is not None:
-                with suppress(ValueError, TypeError):
-                    digest, size = json.loads(kept)
-                    return replace(file, sha256=digest, size=size)
-            raise _missing_offline(f"the hash of {file.filename}")
-        from lumienv.index.download import digest_of
+        known = self.remembered_hash(file.url)
+        if known is None:
+            if self.offline and not file.url.startswith("file:"):
+                raise _missing_offline(f"the hash of {file.filename}")
+            from lumienv.index.download import digest_of
 
-        digest, size = digest_of(self.transport, file.url)
-        if remote:
-            content = json.dumps([digest, size]).encode()
-            self.workers.later(lambda: self._cache.keep_metadata("hash", file.url, content))
-        return replace(file, sha256=digest, size=size)
+            known = digest_of(self.transport, file.url)
+            self.remember_hash(file.url, *known)
+        return replace(file, sha256=known[0], size=known[1])
+
+    def remember_hash(self, url: str, sha256: str, size: int) -> None:
+        """Note down what a file was whose hash nobody tells, for when lumienv is offline."""
+        if not url.startswith("file:"):
+            content = json.dumps([sha256, size]).encode()
+            self.workers.later(lambda: self._cache.keep_metadata("hash", url, content))
+
+    def remembered_hash(self, url: str) -> tuple[str, int] | None:
+        """The sha256 and size that the file at `url` had when it was last fetched.
+
+        None unless offline, as it may be another one by now.
+        """
+        kept = self._cache.metadata("hash", url) if self.offline else None
+        if kept is not None:
+            with suppress(ValueError, TypeError):
+                sha256, size = json.loads(kept)
+                return str(sha256), int(size)
+        return None
 
 
 def _page(source: IndexSource, project: str, answer: "Answer") -> Page:

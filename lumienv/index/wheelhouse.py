@@ -116,10 +116,15 @@ class Wheelhouse:
         Raises PackageIndexError for what cannot be had, StoreError for a full disk.
         """
         if self._client.offline and not url.startswith("file:"):
-            raise _missing_offline(filename)
+            known = self._client.remembered_hash(url)
+            kept = None if known is None else self.held(known[0], filename)
+            if kept is None:
+                raise _missing_offline(filename)
+            return kept
         with self._part(filename) as part:
             with part.open("wb") as sink:
                 sha256, size = download(self._client.transport, url, sink, _ignored)
+            self._client.remember_hash(url, sha256, size)
             return self._settle(part, filename, sha256, size)
 
     def keep(self, source: Path) -> Kept:

@@ -478,12 +478,29 @@ def test_offline_everything_is_done_from_the_cache(project, index, public, wheel
     assert "is not in the wheelhouse, and lumienv is offline" in refused(project, "sync", "--offline")
 
 
-def test_sources_are_locked_and_built_offline_too(project, index, public, wheels):
+def test_a_wheel_at_an_address_is_locked_offline_too(project, index, public, wheels):
+    make_wheel(wheels, "thing", "1.0")
+    project.write(HOST, ["thing"], f'[sources]\nthing = {{ url = "{index.root}/files/{THING}" }}\n')
+    project.lumienv("sync")
+    text = project.lock_path.read_bytes()
+    index.close()
+    project.lock_path.unlink()
+    remove_tree(project.directory / ".lumienv")
+
+    project.lumienv("sync", "--offline")
+
+    assert project.lock_path.read_bytes() == text
+    assert project.lumienv(*SHOW) == "1.0\n"
+
+
+@pytest.mark.parametrize("kind", ["simple", "without hashes", "flat"])
+def test_sources_are_locked_and_built_offline_too(project, index, public, wheels, kind):
     make_sdist(wheels, "thing", "1.0", tiny_project("thing", requires=["other"]))
     make_sdist(wheels, "other", "1.0", tiny_project("other"))
     index.password = (USER, WORD)
     given = {"UV_INDEX_A_USERNAME": USER, "UV_INDEX_A_PASSWORD": WORD}
-    project.write(HOST, ["thing"], table(index))
+    index.hashes = kind != "without hashes"
+    project.write(HOST, ["thing"], flat(index, wheels) if kind == "flat" else table(index))
     project.lumienv("sync", **given)
     text = project.lock_path.read_bytes()
     index.close()
