@@ -18,13 +18,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from packaging.utils import canonicalize_name
 
 from lumienv.errors import ContainerError, PackageIndexError
 from lumienv.files import private_directory
 from lumienv.index.credentials import Credentials, split_credentials
-from lumienv.index.download import local_path
 from lumienv.index.settings import PipConfiguration, UvConfiguration
 from lumienv.sealed import read_sealed, write_sealed
 
@@ -117,7 +117,8 @@ def path_in_lock(url: str, index: str | None, folder: Path) -> str | None:
     """
     if index is None or "://" in index or not url.startswith("file:"):
         return None
-    return Path(os.path.relpath(local_path(url), folder.resolve())).as_posix()
+    path = unquote(urlsplit(url).path)
+    return Path(os.path.relpath(path, folder.resolve())).as_posix()
 
 
 def default_index(cache: Path | None = None, environ: Mapping[str, str] = os.environ) -> IndexSource:
