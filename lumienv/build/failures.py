@@ -71,7 +71,9 @@ def _hint(label: str, said: str) -> str:
         return f"the image lacks a compiler that it needs: choose an image that has it, or\n{ways}"
     module = _MISSING_MODULE.search(said)
     if module:
-        return f"its build needs {module[1]} and does not say so, which its authors can mend;\n{ways}"
+        missing = module[1].partition(".")[0]
+        says = f"its build imports {module[1]}, which it asks for nowhere"
+        return f"{says}: an image with {missing} may do;\n{ways}"
     program = _MISSING_PROGRAM.search(said)
     if program:
         return f"the image has no program {program[1]}: choose an image that has it, or\n{ways}"

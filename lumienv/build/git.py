@@ -94,6 +94,8 @@ class Repository:
         git.run("config", "core.bare", "false")
         git.run("config", "remote.origin.url", self.location)
         git.run("checkout", "--quiet", "--force", "--detach", commit)
+        if history:
+            write_description(target, self.location)
         if not (target / ".gitmodules").exists():
             return
         if self._offline:
@@ -229,6 +231,29 @@ class Repository:
 
     def _try(self, *words: str) -> Completed:
         return _Git(self.location, self._bare).try_(*words)
+
+
+def write_description(tree: Path, location: str) -> None:
+    """Write down in a work tree what git says of its commit, for builds in an image that has no git.
+
+    In the form of `.git_archival.txt`, which setuptools-scm (and with it hatch-vcs) reads where git itself
+    cannot be asked (setuptools-scm documentation, "Git archives"). Where it can, this file changes nothing.
+    """
+    git = _Git(location, tree)
+    said = git.try_("log", "-1", "--format=%H %cI")
+    if said.returncode != 0:
+        return
+    commit, _, date = said.stdout.strip().partition(" ")
+    described = git.try_("describe", "--tags", "--long", "--match", "*[0-9]*").stdout.strip()
+    text = f"node: {commit}\nnode-date: {date}\n"
+    text += f"describe-name: {described}\n" if described else ""
+    path = tree / ".git_archival.txt"
+    if path.is_symlink():
+        return
+    if path.exists():
+        git.try_("update-index", "--assume-unchanged", "--", path.name)  # else the tree would look changed
+    with disk_errors("check out a git repository", tree):
+        path.write_text(text)
 
 
 class _Git:

@@ -64,6 +64,11 @@ def test_programs_stay_programs_and_links_inside_stay_links(tmp_path: Path, targ
     assert (folder / "link").readlink() == Path("configure")
 
 
+def test_files_of_1970_are_dated_such_that_a_wheel_can_hold_them(tmp_path: Path, target: Path) -> None:
+    folder = unpack(tar_of(tmp_path / "t-1.tar.gz", member("t-1/a", size=1)), target)
+    assert zipfile.ZipInfo.from_file(folder / "a").date_time >= (1980, 1, 1)
+
+
 def test_programs_in_a_zip_file_stay_programs(tmp_path: Path, target: Path) -> None:
     path = tmp_path / "t-1.zip"
     with zipfile.ZipFile(path, "w") as archive:
