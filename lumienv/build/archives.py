@@ -6,14 +6,16 @@ are held to the same). What is refused is refused before it is written.
 
 import gzip
 import io
+import os
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from lumienv.errors import BrokenReleaseError, StoreError
+from lumienv.errors import BrokenReleaseError
 from lumienv.files import disk_errors
 
 # Text packs to a tenth, rarely to a fiftieth; what is small anyway does no harm.
@@ -55,7 +57,7 @@ def _refused(archive: Path, reason: str) -> BrokenReleaseError:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, tarfile.FilterError):
+    if hasattr(tarfile, "FilterError") and isinstance(error, tarfile.FilterError):
         return f"{error.tarinfo.name} would leave its folder, or is no file"
     return "it is no archive, or a damaged one"
 
@@ -85,11 +87,8 @@ def _too_large(archive: Path) -> BrokenReleaseError:
 
 
 def _unpack_tar(archive: Path, target: Path, budget: int) -> None:
-    if not hasattr(tarfile, "data_filter"):
-        raise StoreError(
-            "this Python cannot unpack source distributions safely",
-            hint="use lumienv with Python 3.11.4 or newer",
-        )
+    # Python 3.11.0 to 3.11.3 have no filters; what these refuse is refused below, too.
+    second_opinion: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     members = _Members(archive)
     with _tar(archive, budget) as tar:
         for member in tar:
@@ -99,7 +98,9 @@ def _unpack_tar(archive: Path, target: Path, budget: int) -> None:
             if member.islnk():
                 members.check(member.linkname)
             member.mtime = max(member.mtime, _EARLIEST)
-            tar.extract(member, target, filter="data")
+            member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+            member.uid, member.gid, member.uname, member.gname = os.geteuid(), os.getegid(), "", ""
+            tar.extract(member, target, **second_opinion)
 
 
 @contextmanager
