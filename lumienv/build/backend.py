@@ -6,11 +6,13 @@ packages in view behind them. So a setup.py that imports torch finds the image's
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from lumienv.build.failures import build_failed
 from lumienv.build.hooks import MARK
@@ -23,24 +25,25 @@ from lumienv.runtime import Bind, Runtime, Surroundings, closed_capture
 
 # Where the build's folders are seen in a container: always there, so that what a compiler records of paths
 # is the same in every build.
-_SEEN = "/.lumienv/build"
+_MADE = "/.lumienv/build"
+_GIVEN = "/.lumienv/given"
 _ROUNDS = 4
 
 # $CC and $CXX of the image's own environment count; what the probe found fills in.
 _RUN = """
 set -eu
-uv=$1 python=$2 work=$3 cc=$4 cxx=$5
+uv=$1 python=$2 made=$3 given=$4 cc=$5 cxx=$6
 exec 3<&0 </dev/null
-"$uv" venv --quiet --no-config --no-project --python "$python" "$work/env"
-site=$("$work/env/bin/python" -Ic 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
-cp "$work/site/"* "$site/"
-if [ -s "$work/requirements.txt" ]; then
-  "$uv" pip install --quiet --no-config --python "$work/env/bin/python" --offline --no-index --no-deps \
-    --find-links "$work/wheels" --require-hashes --requirement "$work/requirements.txt"
+"$uv" venv --quiet --no-config --no-project --python "$python" "$made/env"
+site=$("$made/env/bin/python" -Ic 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
+cp "$given/site/"* "$site/"
+if [ -s "$given/requirements.txt" ]; then
+  "$uv" pip install --quiet --no-config --python "$made/env/bin/python" --offline --no-index --no-deps \
+    --find-links "$given/wheels" --require-hashes --requirement "$given/requirements.txt"
 fi
 if [ -z "${CC:-}" ] && [ -n "$cc" ]; then export CC="$cc"; fi
 if [ -z "${CXX:-}" ] && [ -n "$cxx" ]; then export CXX="$cxx"; fi
-exec "$work/env/bin/python" - <&3 3<&-
+exec "$made/env/bin/python" - <&3 3<&-
 """
 
 # Names and versions of requirements → the wheels to install for them, in the wheelhouse.
@@ -68,91 +71,125 @@ class Outcome:
     wheel: Path | None = None
 
 
+class Workplace:
+    """The folders of one build, below a node-local one.
+
+    What a build may write to (`made`) lies apart from what it is given, and nothing is written to the former
+    from outside but what was emptied before: a build could leave links there.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.made = root / "made"
+        self.given = root / "given"
+        self.source = self.made / "source"
+        self.made.mkdir()
+
+    def empty(self) -> None:
+        """Make it ready for a run: all but the sources as new. Raises OSError."""
+        remove_tree(self.given)
+        for name in ("env", "out", "tmp"):
+            remove_tree(self.made / name)
+        for folder in ("made/out", "made/tmp", "given/wheels", "given/site", "given/hooks"):
+            (self.made.parent / folder).mkdir(parents=True)
+
+
 def ask_backend(
-    task: Task, work: Path, snapshot: Snapshot, runtime: Runtime, wheelhouse: Path, wheels_for: WheelsFor
+    task: Task,
+    place: Workplace,
+    snapshot: Snapshot,
+    runtime: Runtime,
+    wheelhouse: Path,
+    wheels_for: WheelsFor,
 ) -> Outcome:
-    """Have the backend prepare metadata or build a wheel, in the folder `work`.
+    """Have the backend prepare metadata or build a wheel.
 
     `wheels_for` brings the build requirements to the wheelhouse. Raises BrokenReleaseError when the build
     fails, with what the backend said; and what `wheels_for` raises.
     """
     requires = tuple(task.build.requires)
+    answer: Mapping[str, Any] = {}
+    said = ""
     for _ in range(_ROUNDS):
         wheels = wheels_for(requires)
-        with disk_errors(f"build {task.label}", work):
-            run = _prepare(task, work, snapshot, requires, wheels, wheelhouse)
-        answer = run(runtime)
-        if "requires" not in answer:
+        with disk_errors(f"build {task.label}", place.made):
+            command, surroundings = _prepare(task, place, snapshot, requires, wheels, wheelhouse)
+        answer, said = _run(command, surroundings, snapshot, runtime, place.made / "tmp")
+        added = answer.get("requires")
+        if not isinstance(added, list):
             break
-        requires = (*task.build.requires, *answer["requires"])
-    if "metadata" in answer:
+        requires = (*task.build.requires, *map(str, added))
+    if isinstance(answer.get("metadata"), str):
         return Outcome(metadata=answer["metadata"])
-    path = work / "out" / Path(str(answer.get("wheel", ""))).name
-    if path.suffix == ".whl" and path.is_file() and not path.is_symlink():
-        return Outcome(wheel=path)
-    raise build_failed(task.label, task.what, answer.get("failed", ""), answer.get("said", ""), snapshot)
+    path = place.made / "out" / Path(str(answer.get("wheel", ""))).name
+    if path.parent.is_symlink() or path.is_symlink() or not path.is_file() or not _is_wheel_name(path.name):
+        raise build_failed(task.label, task.what, str(answer.get("failed", "")), said, snapshot)
+    return Outcome(wheel=path)
+
+
+def _is_wheel_name(filename: str) -> bool:
+    try:
+        parse_wheel_filename(filename)
+    except InvalidWheelFilename:
+        return False
+    return True
 
 
 def _prepare(
     task: Task,
-    work: Path,
+    place: Workplace,
     snapshot: Snapshot,
     requires: Sequence[str],
     wheels: Sequence[Kept],
     wheelhouse: Path,
-) -> Callable[[Runtime], dict[str, Any]]:
-    """Lay everything out in `work`; returns what runs the backend and reads its answer."""
+) -> tuple[Sequence[str], Surroundings]:
+    """Lay everything out; returns the command that asks the backend, and what it is to find around it."""
     import pyproject_hooks
     from uv import find_uv_bin
 
     contained = snapshot.image.kind != "host"
-    for name in ("env", "out", "wheels", "site", "hooks", "tmp"):
-        remove_tree(work / name)
-        if name != "env":
-            (work / name).mkdir()
+    place.empty()
     library = Path(pyproject_hooks.__file__).parent
-    seen_wheelhouse = "/.lumienv/wheelhouse" if contained else str(wheelhouse)
-    lines = []
-    for wheel in wheels:
-        inside = os.path.relpath(wheel.path, wheelhouse)
-        (work / "wheels" / wheel.filename).symlink_to(f"{seen_wheelhouse}/{inside}")
-        name, version, *_ = wheel.filename.split("-")
-        lines.append(f"{name}=={version} --hash=sha256:{wheel.sha256}\n")
-    (work / "requirements.txt").write_text("".join(lines))
-    write_visibility(work / "site", snapshot.python.site_packages)
-    if contained:
-        (work / "hooks" / library.name).mkdir()
-    else:
-        (work / "hooks" / library.name).symlink_to(library)
+    here = {place.made: _MADE, place.given: _GIVEN, wheelhouse: "/.lumienv/wheelhouse"}
 
     def seen(path: Path) -> str:
-        if contained and path.is_relative_to(work):
-            return f"{_SEEN}/{path.relative_to(work)}".removesuffix("/.")
+        for folder, target in here.items() if contained else ():
+            if path.is_relative_to(folder):
+                return os.path.normpath(f"{target}/{path.relative_to(folder)}")
         return str(path)
 
+    lines = []
+    for wheel in wheels:
+        (place.given / "wheels" / wheel.filename).symlink_to(seen(wheel.path))
+        name, version, *_ = wheel.filename.split("-")
+        lines.append(f"{name}=={version} --hash=sha256:{wheel.sha256}\n")
+    (place.given / "requirements.txt").write_text("".join(lines))
+    write_visibility(place.given / "site", snapshot.python.site_packages)
+    if contained:
+        (place.given / "hooks" / library.name).mkdir()
+    else:
+        (place.given / "hooks" / library.name).symlink_to(library)
     ask = {
         "what": task.what,
         "source": seen(task.folder),
-        "out": seen(work / "out"),
-        "hooks": seen(work / "hooks"),
+        "out": seen(place.made / "out"),
+        "hooks": seen(place.given / "hooks"),
         "backend": task.build.backend,
         "backend_path": list(task.build.backend_path),
         "had": list(requires),
     }
     uv = "/.lumienv/uv" if contained else find_uv_bin()
     binds = [
-        Bind(str(work), _SEEN, writable=True),
-        Bind(str(library), f"{_SEEN}/hooks/{library.name}"),
+        *(Bind(str(folder), target, writable=folder == place.made) for folder, target in here.items()),
+        Bind(str(library), f"{_GIVEN}/hooks/{library.name}"),
         Bind(find_uv_bin(), uv),
-        Bind(str(wheelhouse), seen_wheelhouse),
     ]
-    if not task.folder.is_relative_to(work):
+    if not task.folder.is_relative_to(place.made):
         binds.append(Bind(str(task.folder), str(task.folder), writable=True))
     surroundings = Surroundings(
         env={
             **snapshot.activation.set,
             "LUMIENV_BUILD": json.dumps(ask),
-            "UV_CACHE_DIR": seen(work / "tmp" / "uv-cache"),
+            "UV_CACHE_DIR": seen(place.made / "tmp" / "uv-cache"),
             "UV_LINK_MODE": "hardlink",
             "UV_PYTHON_DOWNLOADS": "never",
             "PIP_NO_INDEX": "1",
@@ -161,27 +198,33 @@ def _prepare(
             "PYTHONPATH": "",
             "PYTHONHOME": "",
         },
-        prepend_path=(seen(work / "env" / "bin"), *snapshot.activation.prepend_path),
+        prepend_path=(seen(place.made / "env" / "bin"), *snapshot.activation.prepend_path),
         binds=tuple(binds) if contained else (),
     )
     compilers = (snapshot.compilers.get("cc", ""), snapshot.compilers.get("cxx", ""))
-    command = ["/bin/sh", "-c", _RUN, "sh", uv, snapshot.python.executable, seen(work), *compilers]
+    folders = (seen(place.made), seen(place.given))
+    command = ["/bin/sh", "-c", _RUN, "sh", uv, snapshot.python.executable, *folders, *compilers]
+    return command, surroundings
 
-    def run(runtime: Runtime) -> dict[str, Any]:
-        program = files("lumienv.build").joinpath("hooks.py").read_text(encoding="utf-8")
-        done = closed_capture(
-            runtime,
-            snapshot.image.path,
-            command,
-            surroundings,
-            inherited=os.environ,
-            scratch=work / "tmp",
-            stdin=program,
-        )
-        for line in reversed(done.stdout.splitlines()):
-            if line.startswith(MARK):
-                answer: dict[str, Any] = json.loads(line.removeprefix(MARK))
-                return {**answer, "said": done.stderr}
-        return {"failed": "", "said": done.stderr}
 
-    return run
+def _run(
+    command: Sequence[str], surroundings: Surroundings, snapshot: Snapshot, runtime: Runtime, scratch: Path
+) -> tuple[Mapping[str, Any], str]:
+    """What the program in the container answered (nothing, when it came to no answer), and all it said."""
+    done = closed_capture(
+        runtime,
+        snapshot.image.path,
+        command,
+        surroundings,
+        inherited=os.environ,
+        scratch=scratch,
+        stdin=files("lumienv.build").joinpath("hooks.py").read_text(encoding="utf-8"),
+    )
+    for line in reversed(done.stdout.splitlines()):
+        if line.startswith(MARK):
+            try:
+                answer = json.loads(line.removeprefix(MARK))
+            except (ValueError, RecursionError):
+                break
+            return (answer if isinstance(answer, dict) else {}), done.stderr
+    return {}, done.stderr

@@ -4,6 +4,7 @@ Files are fetched and checked by the wheelhouse, repositories by `git`; `static`
 `backend` runs what has to be run. Here it is decided which of them is needed.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from lumienv.build.address import is_wheel, local_place, take_archive
-from lumienv.build.backend import Outcome, Task, ask_backend
+from lumienv.build.backend import Outcome, Task, Workplace, ask_backend
 from lumienv.build.failures import cycle, not_allowed, not_as_promised, not_at_hand
 from lumienv.build.git import Repository
 from lumienv.build.kept import Notes
@@ -146,8 +147,6 @@ class SourceBuilder:
         kept = self._archive(name, what.location, what) if what.kind == "archive" else None
         if kept is not None and is_wheel(kept.filename):
             return self._described(kept, name)
-        if what.kind == "git":
-            self._repository(what.location).commit(what.revision, what.commit)
         return self._wheel_of(self._tree(name, what, kept), name, editable=self._editable(name, what))
 
     # -- where sources are ---------------------------------------------------------------------------------
@@ -220,7 +219,9 @@ class SourceBuilder:
         """The folder in which an editable project lies: its path is what the wheel will record."""
         if not origin.editable or origin.kind != "directory":
             return None
-        return local_place(self._project, name, origin.location).resolve() / origin.subdirectory
+        # Not through links: on a cluster the path that users know is one, and jobs see that.
+        folder = os.path.normpath(local_place(self._project, name, origin.location).absolute())
+        return Path(folder, origin.subdirectory)
 
     # -- metadata ------------------------------------------------------------------------------------------
 
@@ -231,11 +232,12 @@ class SourceBuilder:
         found = tree.look() if tree.look is not None else None
         if found is not None and found.metadata is not None:
             return found.metadata
-        with scratch_directory(self._scratch) as work:
-            folder, found = _laid(tree, work, found)
+        with scratch_directory(self._scratch) as root:
+            place = Workplace(root)
+            folder, found = _laid(tree, place, found)
             metadata = found.metadata
             if metadata is None:
-                outcome = self._ask(tree, "metadata", folder, found, work)
+                outcome = self._ask(tree, "metadata", folder, found, place)
                 if outcome.wheel is not None:
                     metadata = self._wheel_metadata(self._keep(tree, outcome.wheel))
                 else:
@@ -265,17 +267,18 @@ class SourceBuilder:
         kept = self._wheelhouse.held(known[1], known[0]) if known is not None else None
         if kept is None:
             found = tree.look() if tree.look is not None else None
-            with scratch_directory(self._scratch) as work:
+            with scratch_directory(self._scratch) as root:
+                place = Workplace(root)
                 if editable is not None and found is not None:
-                    outcome = self._ask(tree, "editable", editable, found, work)
+                    outcome = self._ask(tree, "editable", editable, found, place)
                 else:
-                    folder, found = _laid(tree, work, found)
-                    outcome = self._ask(tree, "wheel", folder, found, work)
+                    folder, found = _laid(tree, place, found)
+                    outcome = self._ask(tree, "wheel", folder, found, place)
                 assert outcome.wheel is not None
                 kept = self._keep(tree, outcome.wheel)
         return self._described(kept, name)
 
-    def _ask(self, tree: Tree, what: str, folder: Path, found: Stated, work: Path) -> Outcome:
+    def _ask(self, tree: Tree, what: str, folder: Path, found: Stated, place: Workplace) -> Outcome:
         if not self._allowed:
             raise not_allowed(tree.label)
         if tree.label in self._building:
@@ -286,7 +289,7 @@ class SourceBuilder:
         self._say(f"{doing} {tree.label} {tree.whence}")
         return ask_backend(
             Task(tree.label, what, folder, found.build),
-            work,
+            place,
             self._snapshot,
             self._runtime,
             self._wheelhouse.root,
@@ -329,7 +332,7 @@ class SourceBuilder:
         )
 
 
-def _laid(tree: Tree, work: Path, found: Stated | None) -> tuple[Path, Stated]:
+def _laid(tree: Tree, place: Workplace, found: Stated | None) -> tuple[Path, Stated]:
     """Lay the tree out, and look into it where that was not possible before."""
-    folder = tree.lay(work / "source", found is not None and needs_history(found))
+    folder = tree.lay(place.source, found is not None and needs_history(found))
     return folder, found if found is not None else stated_in(folder, tree.label, sdist=True)

@@ -65,6 +65,8 @@ class Repository:
                     return locked
                 self._fetch_commit(locked, revision)
                 return locked
+            if _COMMIT.fullmatch(revision) and self._has(revision):
+                return revision
             if self._offline:
                 return self._remembered(revision)
             commit = self._asked(revision)
@@ -292,7 +294,6 @@ def _environment(location: str, environ: Mapping[str, str]) -> dict[str, str]:
         "GIT_ALLOW_PROTOCOL": f"https:http:ssh:git{local}",
         "GCM_INTERACTIVE": "never",
         "SSH_ASKPASS_REQUIRE": "never",
-        "GIT_LFS_SKIP_SMUDGE": kept.get("GIT_LFS_SKIP_SMUDGE", "0"),
         "LC_ALL": "C",
     }
 

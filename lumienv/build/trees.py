@@ -76,6 +76,7 @@ def git_tree(name: str, repository: Repository, commit: str, subdirectory: str) 
     inside = _inside(name, subdirectory)
 
     def look() -> Stated:
+        repository.commit("", commit)  # it may have gone from the cache since it was locked
         pyproject = repository.content(commit, str(inside / "pyproject.toml"))
         if pyproject is None and repository.content(commit, str(inside / "setup.py")) is None:
             raise _no_project(name, f"{repository.location} at {commit[:12]}", inside)
