@@ -8,13 +8,14 @@ import os
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
 from lumienv.build.address import is_wheel, local_place, take_archive
 from lumienv.build.backend import Outcome, Task, Workplace, ask_backend
-from lumienv.build.failures import cycle, not_allowed, not_as_promised, not_at_hand
+from lumienv.build.failures import BuildFailedError, cycle, not_allowed, not_as_promised, not_at_hand
 from lumienv.build.git import Repository
 from lumienv.build.kept import Notes
 from lumienv.build.requirements import build_pins
@@ -28,7 +29,7 @@ from lumienv.build.trees import (
     needs_history,
     sdist_tree,
 )
-from lumienv.errors import ManifestError
+from lumienv.errors import BrokenReleaseError, ManifestError
 from lumienv.image.snapshot import Snapshot
 from lumienv.index.client import IndexClient
 from lumienv.index.metadata import CoreMetadata, parse_metadata
@@ -95,7 +96,7 @@ class SourceBuilder:
         self._say = say
         self._notes = Notes(cache, snapshot)
         self._platform = Platform.of(snapshot.python.version, snapshot.tags)
-        self._pins: dict[tuple[str, ...], tuple[Pin, ...]] = {}
+        self._pins: dict[tuple[str | None, ...], tuple[Pin, ...]] = {}
         self._files: dict[str, Kept] = {}
         self._building: tuple[str, ...] = ()
         """what is being built that needs, for its build, what this builder is asked for"""
@@ -109,7 +110,7 @@ class SourceBuilder:
         """
         if not self._allowed:
             raise not_allowed(file.filename)
-        return self._metadata(sdist_tree(self._fetched(file)))
+        return self._metadata(sdist_tree(self._fetched(file), file.upload_time))
 
     def direct(self, name: str, source: Source, locked: Origin | None) -> Direct:
         """What a `git`, `url` or `path` source is.
@@ -143,7 +144,7 @@ class SourceBuilder:
         what it said; PackageIndexError and ManifestError as `direct`; StoreError for a full disk.
         """
         if isinstance(what, File):
-            return self._wheel_of(sdist_tree(self._fetched(what)), name)
+            return self._wheel_of(sdist_tree(self._fetched(what), what.upload_time), name)
         kept = self._archive(name, what.location, what) if what.kind == "archive" else None
         if kept is not None and is_wheel(kept.filename):
             return self._described(kept, name)
@@ -287,24 +288,51 @@ class SourceBuilder:
             raise not_at_hand(tree.label, self._snapshot.image.name)
         doing = "preparing the metadata of" if what == "metadata" else "building"
         self._say(f"{doing} {tree.label} {tree.whence}")
+        task = Task(tree.label, what, folder, found.build)
+        try:
+            return self._run(task, place, self._runtime, self._exclude_newer)
+        except BuildFailedError as error:
+            earlier = self._earlier(tree)
+            if not error.aged or earlier is None:
+                raise
+            self._say(f"{doing} {tree.label} once more, with build tools of its time ({earlier[:10]})")
+            try:
+                return self._run(task, place, self._runtime, earlier)
+            except BrokenReleaseError as again:
+                if isinstance(again, BuildFailedError) and not again.aged:
+                    raise  # it came further than with the tools of today
+                raise error from None
+
+    def _earlier(self, tree: Tree) -> str | None:
+        """The day after the sources were uploaded, unless only what is older counts anyway."""
+        if tree.uploaded is None:
+            return None
+        try:
+            day = datetime.fromisoformat(tree.uploaded).date() + timedelta(days=1)
+        except (ValueError, OverflowError):
+            return None
+        if self._exclude_newer is not None and self._exclude_newer[:10] <= day.isoformat():
+            return None
+        return day.isoformat()
+
+    def _run(self, task: Task, place: Workplace, runtime: Runtime, exclude_newer: str | None) -> Outcome:
         return ask_backend(
-            Task(tree.label, what, folder, found.build),
+            task,
             place,
             self._snapshot,
-            self._runtime,
+            runtime,
             self._wheelhouse.root,
-            lambda requires: self._build_wheels(tree.label, requires),
+            lambda requires: self._build_wheels(task.label, requires, exclude_newer),
         )
 
-    def _build_wheels(self, label: str, requires: Sequence[str]) -> list[Kept]:
+    def _build_wheels(self, label: str, requires: Sequence[str], exclude_newer: str | None) -> list[Kept]:
         """The build requirements of `label` as wheels, built themselves where there are none."""
         nested = copy(self)
         nested._building = (*self._building, label)
-        key = tuple(requires)
+        nested._exclude_newer = exclude_newer
+        key = (exclude_newer, *requires)
         if key not in self._pins:
-            self._pins[key] = build_pins(
-                label, requires, self._snapshot, self._client, nested, self._exclude_newer
-            )
+            self._pins[key] = build_pins(label, requires, self._snapshot, self._client, nested, exclude_newer)
         files = [pin.file for pin in self._pins[key] if pin.file is not None]
         wheels = [file for file in files if file.is_wheel]
         paths = self._wheelhouse.fetch(

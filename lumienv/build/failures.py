@@ -10,47 +10,73 @@ _TELLING = re.compile(
     r"error|fatal|not found|no such file|no module named|cannot|unable|denied", re.IGNORECASE
 )
 _FRAME = re.compile(r'\s*(File ".*", line \d+|Traceback \(most recent call last\)|\^+$|~+\^)')
+# What setuptools tells of its steps; warnings are not why it failed.
+_PROGRESS = re.compile(
+    r"(?:running|writing|adding|creating|copying|reading|removing|byte-compiling|warning:) |.*Warning: |\*+$"
+)
 _NO_COMPILER = re.compile(
     r"(?:[\w.+-]*(?:gcc|g\+\+|cc|c\+\+|clang|gfortran|hipcc|nvcc)[\w.+-]*'? ?(?:failed)?: "
     r"(?:No such file|command not found|not found)|CMAKE_\w+_COMPILER|no acceptable C compiler|"
     r"Unknown compiler|CUDA_HOME|ROCM_HOME)",
     re.IGNORECASE,
 )
+# What Python says where an interface has gone: the end of a traceback, not a compiler's word.
+_AGED = re.compile(
+    r"[\w.]*(?:AttributeError|TypeError|ImportError|InvalidConfigError|InvalidVersion|SetupError): |"
+    r"ModuleNotFoundError: No module named '(?:setuptools|pkg_resources|distutils|imp|wheel|Cython|numpy)\b|"
+    r"error in .* setup command|error: invalid command"
+)
 _MISSING_MODULE = re.compile(r"No module named '([\w.]+)'")
 _MISSING_PROGRAM = re.compile(r"No such file or directory: '([\w.+-]+)'")
 _MISSING_HEADER = re.compile(r"fatal error: ([\w./+-]+): No such file")
 
 
-def build_failed(label: str, what: str, failed: str, said: str, snapshot: Snapshot) -> BrokenReleaseError:
+class BuildFailedError(BrokenReleaseError):
+    """A backend ran and failed."""
+
+    aged = False
+    """whether it looks as if the sources were older than the tools that were to build them"""
+
+
+def build_failed(label: str, what: str, failed: str, said: str, snapshot: Snapshot) -> BuildFailedError:
     """The failure of one build: `failed` is what our own side noticed, `said` all that was printed."""
     if "No space left" in said or "Disk quota exceeded" in said:
-        return BrokenReleaseError(
+        return BuildFailedError(
             f"{label} cannot be built: the disk is full",
             *telling_lines(said)[-2:],
             hint="free some space, or set TMPDIR to a place with more of it",
         )
     doing = "its metadata cannot be prepared" if what == "metadata" else "it cannot be built"
-    return BrokenReleaseError(
+    facts = telling_lines(said)
+    error = BuildFailedError(
         f"{label} offers only its sources, and {doing} in {snapshot.image.name}",
         *([failed] if failed else []),
-        *telling_lines(said),
-        hint=_hint(label, said),
+        *facts,
+        hint=_hint(label, "\n".join(facts)),
     )
+    error.aged = bool(facts) and _AGED.match(facts[-1]) is not None
+    return error
 
 
 def telling_lines(said: str) -> list[str]:
     """The last lines that mean something: those that speak of errors, else the last ones."""
     lines = []
     frame = False
+    warning = False
     for line in said.splitlines():
-        if _FRAME.match(line):
+        if line.strip() == "!!":  # setuptools puts its warnings between two of these
+            warning = not warning
+            frame = not warning  # the line behind quotes the code
+        elif warning:
+            continue
+        elif _FRAME.match(line):
             frame = True  # the next line quotes the code
-        elif frame and line.startswith("    "):
+        elif frame and line.startswith("  "):
             frame = False
         elif line.strip():
             frame = False
             lines.append(line.strip()[:300])
-    near = lines[-30:]
+    near = [line for line in lines if not _PROGRESS.match(line)][-30:]
     telling = [line for line in near if _TELLING.search(line)]
     # The last line is mostly the exception itself, whatever it is called.
     chosen = telling[-_LINES:] if telling else near[-_LINES:]

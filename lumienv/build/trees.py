@@ -36,6 +36,8 @@ class Tree:
     """reads what is stated without laying it out"""
     version: str | None = None
     """what it has to be, where that is known beforehand"""
+    uploaded: str | None = None
+    """when an index got it, in ISO 8601 and UTC"""
 
 
 def needs_history(found: Stated) -> bool:
@@ -43,7 +45,7 @@ def needs_history(found: Stated) -> bool:
     return found.metadata is None or any(_READS_HISTORY.search(line) for line in found.build.requires)
 
 
-def sdist_tree(kept: Kept) -> Tree:
+def sdist_tree(kept: Kept, uploaded: str | None) -> Tree:
     """A source distribution of an index. Raises BrokenReleaseError for a file name that is none of one."""
     try:
         name, version = parse_sdist_filename(kept.filename)
@@ -58,6 +60,7 @@ def sdist_tree(kept: Kept) -> Tree:
         key=("archive", kept.sha256, ""),
         lay=lambda target, _history: _unpacked(kept, target),
         version=str(version),
+        uploaded=uploaded,
     )
 
 

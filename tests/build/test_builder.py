@@ -1,6 +1,7 @@
 """Metadata and wheels of what is no wheel: built with this machine's own Python, by real backends."""
 
 import ast
+import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from sources import (
 )
 from wheels import make_wheel
 
+from lumienv.build.backend import Workplace
 from lumienv.build.builder import BuiltWheel
 from lumienv.errors import BrokenReleaseError, ManifestError, PackageIndexError
 from lumienv.image.snapshot import ImagePackage, Snapshot
@@ -277,6 +279,59 @@ def test_exclude_newer_holds_for_builds_too(bench: Bench) -> None:
     file = offer(bench, "tiny", "1.0", tiny_project(build_requires=["tool"]))
     with pytest.raises(BrokenReleaseError, match="what its build needs cannot be had"):
         bench.builder(exclude_newer="2025-01-01").wheel("tiny", file)
+
+
+def test_old_sources_that_fail_with_the_tools_of_today_are_built_with_those_of_their_time(
+    bench: Bench,
+) -> None:
+    make_wheel(bench.offered, "tool", "1.0", modules={"tool.py": "__version__ = '1.0'\nold = 1\n"})
+    make_wheel(bench.offered, "tool", "2.0")
+    page = [bench.server.entry(path) for path in bench.server.files("tool")]
+    for entry, day in zip(page, ("2020-01-01", "2024-01-01"), strict=True):
+        entry["upload-time"] = f"{day}T00:00:00Z"
+    listing = {"meta": {"api-version": "1.1"}, "name": "tool", "files": page}
+    content_type = "application/vnd.pypi.simple.v1+json"
+    bench.server.pages["/simple/tool/"] = (content_type, json.dumps(listing).encode())
+    project = tiny_project(build_requires=["tool"], imports=["tool"])
+    project["backend.py"] += "\nfrom tool import old\n"
+    file = replace(offer(bench, "tiny", "1.0", project), upload_time="2021-06-01T12:00:00Z")
+
+    wheel = bench.builder().wheel("tiny", file)
+
+    assert facts_of(wheel)["versions"] == {"tool": "1.0"}
+    assert bench.said[1] == "building tiny 1.0 once more, with build tools of its time (2021-06-02)"
+
+
+def test_sources_that_no_tools_can_build_fail_with_what_was_said_first(bench: Bench) -> None:
+    project = tiny_project() | {"backend.py": "from os import never\n"}
+    file = replace(offer(bench, "tiny", "1.0", project), upload_time="2021-06-01T12:00:00Z")
+    with pytest.raises(BrokenReleaseError, match="it cannot be built in") as caught:
+        bench.builder().wheel("tiny", file)
+    assert len(bench.said) == 2
+    assert any("cannot import name 'never'" in fact for fact in caught.value.facts)
+
+
+def test_a_wheel_that_is_a_link_to_something_else_is_not_taken(bench: Bench) -> None:
+    secret = make_wheel(bench.project, "tiny", "1.0")
+    link = f"    os.symlink({str(secret)!r}, os.path.join(wheel_directory, {secret.name!r}))\n"
+    backend = (
+        "import os\ndef build_wheel(wheel_directory, *a, **k):\n" + link + f"    return {secret.name!r}\n"
+    )
+    file = offer(bench, "tiny", "1.0", tiny_project() | {"backend.py": backend})
+    with pytest.raises(BrokenReleaseError, match="it cannot be built in"):
+        bench.builder().wheel("tiny", file)
+
+
+def test_what_a_build_left_behind_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    victim = write_tree(tmp_path / "victim", {"file": "precious"})
+    place = Workplace(tmp_path / "root")
+    for name in ("out", "env", "tmp"):
+        (place.made / name).symlink_to(victim)
+    place.empty()
+    assert (victim / "file").read_text() == "precious"
+    assert not (place.made / "out").is_symlink()
+    assert list((place.made / "out").iterdir()) == []
 
 
 # -- folders -------------------------------------------------------------------------------------------------
