@@ -81,6 +81,8 @@ def manifest(
 class MemoryClient:
     """What the resolver asks of an `IndexClient`, answered at once: name → version → needs."""
 
+    sources = ()
+
     def __init__(self, universe: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
         self._pages: dict[str, Page] = {}
         self._metadata: dict[str, CoreMetadata] = {}
@@ -95,6 +97,9 @@ class MemoryClient:
 
     def page(self, name: str) -> "Future[Page | None]":
         return _done(self._pages.get(canonicalize_name(name)))
+
+    def seen_projects(self) -> set[str]:
+        return set()
 
     def metadata(self, file: File) -> "Future[CoreMetadata]":
         self.asked.add(file.filename)

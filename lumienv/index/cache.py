@@ -28,6 +28,14 @@ class IndexCache:
         """Keep a page, replacing an older one."""
         self._write(content, "pages", _digest(index)[:16], name)
 
+    def projects(self, index: str) -> list[str]:
+        """The normalised names of the projects that pages of this index are kept for, existing or not."""
+        if self.root is None:
+            return []
+        with suppress(OSError):
+            return sorted(path.name for path in (self.root / "pages" / _digest(index)[:16]).iterdir())
+        return []
+
     def metadata(self, sha256: str, url: str) -> bytes | None:
         """What was kept as the core metadata of a wheel.
 

@@ -123,6 +123,10 @@ class IndexClient:
                 self._pages[project] = self.workers.submit(lambda: self._find_page(project))
             return self._pages[project]
 
+    def seen_projects(self) -> set[str]:
+        """Names whose pages the cache has; whether a project is there, its page tells."""
+        return {name for source in self.sources for name in self._cache.projects(source.url)}
+
     def metadata(self, file: File) -> "Future[CoreMetadata]":
         """The core metadata of a wheel; the future raises PackageIndexError."""
         if not file.is_wheel:

@@ -81,7 +81,7 @@ def _site_file(environ: Mapping[str, str]) -> tuple[Path, dict[str, Any]]:
     if wanted:
         path = Path(wanted) if "/" in wanted else _SHIPPED / f"{wanted}.toml"
         return path, _read(path)
-    for path in sorted(_SHIPPED.glob("*.toml")):
+    for path in _profiles():
         data = _read(path)
         detect = data.get("detect", {}).get("directory")
         if detect and Path(detect).is_dir():
@@ -89,11 +89,16 @@ def _site_file(environ: Mapping[str, str]) -> tuple[Path, dict[str, Any]]:
     return _SHIPPED / "generic.toml", _read(_SHIPPED / "generic.toml")
 
 
+def _profiles() -> list[Path]:
+    """The sites that come with lumienv; `modules.toml` beside them is no site."""
+    return sorted(path for path in _SHIPPED.glob("*.toml") if path.stem != "modules")
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        shipped = ", ".join(sorted(file.stem for file in _SHIPPED.glob("*.toml")))
+        shipped = ", ".join(file.stem for file in _profiles())
         raise ManifestError(
             f"there is no site file {path}",
             hint=f"LUMIENV_SITE takes the path of one, or the name of one that comes with lumienv: {shipped}",
