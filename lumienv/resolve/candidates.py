@@ -156,16 +156,21 @@ def _build(filename: str) -> int:
 
 
 def _tags(filenames: Sequence[str]) -> str:
-    """Which wheels there are, shortly: `cp310, cp311 on macosx_11_0_arm64, win_amd64`."""
-    pythons: set[str] = set()
-    platforms: set[str] = set()
+    """Which wheels there are, shortly: `cp310, cp311 on macosx_11_0_arm64, win_amd64; cp312 on win_arm64`."""
+    by_platform: dict[str, set[str]] = {}
     for filename in filenames:
-        python, _, platform = filename[:-4].rsplit("-", 3)[1:]
-        pythons.update(python.split("."))
-        platforms.add(platform.split(".")[0])
-    if len(platforms) > 3:
-        platforms = {re.split(r"_?\d", platform, maxsplit=1)[0] for platform in platforms}
-    return f"{', '.join(sorted(pythons))} on {', '.join(sorted(platforms))}"
+        python, abi, platform = filename[:-4].rsplit("-", 3)[1:]
+        pythons = (f"{one} (abi3)" if abi == "abi3" else one for one in python.split("."))
+        by_platform.setdefault(platform.split(".")[0], set()).update(pythons)
+    if len(by_platform) > 6:
+        shorter: dict[str, set[str]] = {}
+        for platform, found in by_platform.items():
+            shorter.setdefault(re.split(r"_?\d", platform, maxsplit=1)[0], set()).update(found)
+        by_platform = shorter
+    alike: dict[str, list[str]] = {}
+    for platform, found in sorted(by_platform.items()):
+        alike.setdefault(", ".join(sorted(found)), []).append(platform)
+    return "; ".join(f"{pythons} on {', '.join(platforms)}" for pythons, platforms in sorted(alike.items()))
 
 
 def _is_wheel_name(filename: str) -> bool:

@@ -309,7 +309,7 @@ class Provider(AbstractProvider[Want, Candidate, str]):
             self.unreadable[str(candidate)] = error
             return [_unusable(candidate, f"cannot be used: {error.message}")]
         except InvalidRequirement as error:
-            return [_unusable(candidate, f"has broken metadata: {str(error).splitlines()[0]}")]
+            return [_unusable(candidate, f"has broken metadata: {_line_at_fault(error)}")]
         return [want for requirement in lines for want in self._wants(requirement, parent=candidate)]
 
     def metadata_of(self, candidate: Candidate) -> CoreMetadata:
@@ -373,6 +373,12 @@ class Provider(AbstractProvider[Want, Candidate, str]):
         return self._remote(
             want for requirement in lines if requirement.url is None for want in self._wants(requirement)
         )
+
+
+def _line_at_fault(error: InvalidRequirement) -> str:
+    """The requirement that packaging could not read, which stands on the second line of its complaint."""
+    reason, *lines = str(error).splitlines()
+    return f'"{lines[0].strip()}" is no requirement' if lines else reason
 
 
 def _unusable(candidate: Candidate, why: str) -> Want:

@@ -1,12 +1,9 @@
 """What would help, found by trying: each change that is proposed was searched with, and works."""
 
-import difflib
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
@@ -16,15 +13,37 @@ from lumienv.index.pages import File
 from lumienv.manifest import Dependency
 from lumienv.resolve.candidates import Candidate, Kind, Refusal, as_version
 from lumienv.resolve.check import broken_by
-from lumienv.resolve.policy import Policy, Rule
+from lumienv.resolve.nearmiss import NearMiss, is_standard_library, near_misses, of_import
+from lumienv.resolve.policy import Policy
+from lumienv.resolve.proposals import (
+    array,
+    constraint_line,
+    in_toml,
+    name_of,
+    nearest_release,
+    quoted,
+    ranged,
+    renamed,
+    with_constraint,
+)
 from lumienv.resolve.provider import Provider
-from lumienv.resolve.requirements import user_requirement, with_range
+from lumienv.resolve.requirements import spelled, user_requirement
 from lumienv.resolve.search import Chosen, DeadEnd, SearchTooLongError, search
 from lumienv.resolve.story import Story
+from lumienv.resolve.wheeltags import least_wanted
 
-_MOST_SEARCHES = 12
+_MOST_SEARCHES = 16
 _MOST_ROUNDS = 2_000
 _MOST_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do, each enough by itself, and what more there is to know."""
+
+    proposals: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+    """facts that came up while trying"""
 
 
 Elsewhere = Callable[[Collection[str]], KnownImage | None]
@@ -33,12 +52,13 @@ Elsewhere = Callable[[Collection[str]], KnownImage | None]
 
 def remedies(
     story: Story, core: Sequence[Dependency], lines: Sequence[Dependency], elsewhere: Elsewhere
-) -> list[str]:
+) -> Advice:
     """Up to four changes that would each be enough, and where none is found what else there is to do.
 
     `core` are the user's lines that do not hold together, `lines` those that are to hold with the change.
     """
-    return _Remedies(story, core, lines, elsewhere).all()[:_MOST_SHOWN]
+    found = _Remedies(story, core, lines, elsewhere)
+    return Advice(tuple(found.all()[:_MOST_SHOWN]), tuple(found.remarks))
 
 
 @dataclass(frozen=True)
@@ -61,13 +81,16 @@ class _Remedies:
         self.elsewhere = elsewhere
         self.names = list(dict.fromkeys((*story.clashes, *sorted(story.chain))))
         self.searches = 0
+        self.remarks: list[str] = []
 
     def all(self) -> list[str]:
         found = [*self.misspelt()]
         if found:
             return found
         tries: list[Callable[[], Iterator[str]]] = [
+            self.contradictory,
             self.other_versions,
+            self.without_extras,
             self.without_rules,
             self.withdrawn,
             self.later,
@@ -79,7 +102,9 @@ class _Remedies:
             found += attempt()
         if not found:
             found += self.all_versions()
-        found += self.other_image()
+        if not self._of_another_build():
+            found += self.other_image()
+        found += self.other_platform()
         return found or [self.left_out()]
 
     def search(self, policy: Policy, lines: Sequence[Dependency] | None = None) -> _Found | None:
@@ -94,29 +119,84 @@ class _Remedies:
             return None
         return None if isinstance(result, DeadEnd) else _Found(provider, result)
 
-    # -- the user's own lines ----------------------------------------------------------------------------
+    def with_line(self, entry: Dependency, text: str) -> _Found | None:
+        """What fits with another text on one of the user's lines; "" takes the line out."""
+        changed = replace(entry, text=text)
+        rest = [changed if one is entry else one for one in self.lines if text or one is not entry]
+        return self.search(self.policy, rest)
+
+    # -- names -------------------------------------------------------------------------------------------
 
     def misspelt(self) -> Iterator[str]:
-        """A name that no index has: what may have been meant."""
+        """A name that no index has, or only as an empty shell: what may have been meant."""
         for name in self.story.clashes:
-            if name in self.provider.image or self.provider.releases(name) is not None:
+            if name in self.provider.image:
                 continue
-            own = [entry for entry in self.core if _name(entry) == name]
-            close = difflib.get_close_matches(name, sorted(self.provider.image), n=1, cutoff=0.75)
-            written = user_requirement(own[0]).name if own else name
-            if own and close:
-                yield f'write "{close[0]}" instead of "{written}" ({own[0].where}): the image provides it'
-            elif own:
-                yield f'check the spelling of "{written}" ({own[0].where})'
-            elif self.search(replace(self.policy, omit=self.policy.omit | {name})) is not None:
-                shown = _array({*self.policy.omit, name})
+            own = next((entry for entry in self.core if name_of(entry) == name), None)
+            releases = self.provider.releases(name)
+            if releases is None:
+                yield from self._unknown(name, own)
+            elif own is not None and not any(releases.usable(version) for version in releases.versions):
+                yield from self._respelt(own, of_import(user_requirement(own).name, self.provider))
+
+    def _unknown(self, name: str, own: Dependency | None) -> Iterator[str]:
+        pinned = any(name in source.packages for source in self.provider.client.sources)
+        if own is None:
+            if self.search(replace(self.policy, omit=self.policy.omit | {name})) is not None:
+                shown = array({*self.policy.omit, name})
                 yield f"leave it out, if it is provided otherwise or not needed: [resolve] omit = {shown}"
-            yield 'name the index that has it: [[index]] url = "https://…"'
+        elif pinned:
+            # Not: take it from another index. A name that is private would then be anybody's to provide.
+            yield f"check the spelling of {quoted([own], '')}, and the index that [sources] names for it"
+            return
+        else:
+            written = user_requirement(own).name
+            if is_standard_library(written) and self.with_line(own, "") is not None:
+                yield f"leave out {quoted([own], '')}: {written} is a part of Python"
+                return
+            others = {name_of(entry) for entry in self.lines if entry is not own}
+            proposals = list(self._respelt(own, near_misses(written, self.provider, others)))
+            if proposals:
+                yield from proposals
+                return
+            yield f"check the spelling of {quoted([own], '')}"
+        yield 'name the index that has it: [[index]] url = "https://…"'
+
+    def _respelt(self, own: Dependency, misses: Iterable[NearMiss]) -> Iterator[str]:
+        """The user's line with another name, as far as that fits; those of one origin, at most two."""
+        others = {name_of(entry): entry for entry in self.lines if entry is not own}
+        taken = 0
+        for miss in misses:
+            if taken and not miss.guess:
+                continue
+            if miss.name in others:
+                if self.with_line(own, "") is not None:
+                    taken += 1
+                    meant = quoted([others[miss.name]], "")
+                    yield f"leave out {quoted([own], '')}: {meant} may be what is meant"
+            else:
+                for specifier in dict.fromkeys((user_requirement(own).specifier, SpecifierSet())):
+                    text = str(renamed(own, miss.name, specifier))
+                    if self.with_line(own, text) is not None:
+                        taken += 1
+                        yield f"write {in_toml(text)} instead of {quoted([own], '')}: {miss.why}"
+                        break
+            if taken and not miss.guess:
+                return
+
+    # -- the user's own lines ----------------------------------------------------------------------------
+
+    def contradictory(self) -> Iterator[str]:
+        """Two lines on one name: one of them has to go."""
+        names = [name_of(entry) for entry in self.core]
+        if len(set(names)) == 1 and len(names) > 1:
+            yield from self._leaving_out()
 
     def other_versions(self) -> Iterator[str]:
         """One line of the user's with another range."""
+        names = [name_of(entry) for entry in self.core]
         for entry in self.core:
-            relaxed = self._relaxed([entry])
+            relaxed = self._relaxed([entry]) if names.count(name_of(entry)) == 1 else None
             if relaxed is not None:
                 yield relaxed
 
@@ -131,21 +211,21 @@ class _Remedies:
         bounded = [entry for entry in entries if user_requirement(entry).specifier]
         if not bounded:
             return None
-        bare = {entry: replace(entry, text=str(_ranged(entry, ""))) for entry in bounded}
+        bare = {entry: replace(entry, text=str(ranged(entry, ""))) for entry in bounded}
         newest = replace(self.policy, lowest=False, lowest_names=frozenset())
         found = self.search(newest, [bare.get(entry, entry) for entry in self.lines])
         if found is None:
             return None
         parts = []
         for entry in bounded:
-            candidate = found.chosen.get(_name(entry))
+            candidate = found.chosen.get(name_of(entry))
             if candidate is None or user_requirement(entry).specifier.contains(
                 candidate.version, prereleases=True
             ):
                 continue
-            text = str(_ranged(entry, self._range_for(entry, candidate)))
+            text = str(ranged(entry, self._range_for(entry, candidate)))
             taken = f"the image's {candidate}" if candidate.package else str(candidate)
-            parts.append(f"{_toml(text)} instead of {quoted([entry], '')}, for {taken}")
+            parts.append(f"{in_toml(text)} instead of {quoted([entry], '')}, for {taken}")
         return "write " + ",\n  and ".join(parts) if parts else None
 
     def _range_for(self, entry: Dependency, candidate: Candidate) -> str:
@@ -159,6 +239,16 @@ class _Remedies:
         specifier = user_requirement(entry).specifier
         asked = [v for v in releases.versions if specifier.contains(v, prereleases=True)] if releases else []
         return f"<={version}" if asked and asked[0] > version else f">={version}"
+
+    def without_extras(self) -> Iterator[str]:
+        """A line without its extras, where one of them brings the trouble."""
+        for entry in self.core:
+            requirement = user_requirement(entry)
+            if requirement.extras:
+                requirement.extras = set()
+                if self.with_line(entry, str(requirement)) is not None:
+                    text = in_toml(str(requirement))
+                    yield f"write {text} instead of {quoted([entry], '')}, without its extras"
 
     # -- the user's rules --------------------------------------------------------------------------------
 
@@ -185,32 +275,48 @@ class _Remedies:
             )
             if version is None:
                 continue
-            pin = SpecifierSet(f"=={version}")
-            rule = self.policy.constraints.get(name, Rule(SpecifierSet(), ()))
-            rules = {**self.policy.constraints, name: Rule(rule.specifier & pin, rule.entries)}
-            if self.search(replace(self.policy, constraints=rules)) is not None:
-                yield (
-                    "name the withdrawn release, to take it all the same: "
-                    f'[resolve] constraints = ["{name}=={version}"]'
-                )
+            pin = f"=={version}"
+            own = next((entry for entry in self.core if name_of(entry) == name), None)
+            if own is not None and self.with_line(own, text := str(ranged(own, pin))) is not None:
+                change = f"write {in_toml(text)} instead of {quoted([own], '')}"
+                yield f"{change}, to take the withdrawn release all the same"
+            elif self.search(with_constraint(self.policy, name, pin)) is not None:
+                change = constraint_line(self.policy, name, pin)
+                yield f"name the withdrawn release, to take it all the same: {change}"
 
     def later(self) -> Iterator[str]:
-        """A later `exclude-newer`."""
+        """A later `exclude-newer`: as little later as will do."""
+        days = sorted(day for day in self._refused(Kind.TOO_NEW) if day)
         if self.policy.exclude_newer is None or not self._refused(Kind.TOO_NEW):
             return
+        for day in dict.fromkeys((*days[:1], *days[-1:])):
+            limit = (date.fromisoformat(day) + timedelta(days=1)).isoformat()
+            found = self.search(replace(self.policy, exclude_newer=f"{limit}T00:00:00"))
+            if found is not None:
+                taken = _taking(found, *self.names)
+                yield f'allow later uploads: [resolve] exclude-newer = "{limit}"{taken}'
+                return
         found = self.search(replace(self.policy, exclude_newer=None))
         if found is not None:
-            days = [c.file.upload_time[:10] for c in found.chosen.values() if c.file and c.file.upload_time]
-            day = date.fromisoformat(max(days)) + timedelta(days=1) if days else None
-            change = f'[resolve] exclude-newer = "{day}"' if day else "remove [resolve] exclude-newer"
-            yield f"allow later uploads: {change}{_taking(found, *self.names)}"
+            yield f"remove [resolve] exclude-newer{_taking(found, *self.names)}"
 
     def prereleases(self) -> Iterator[str]:
-        """Prereleases."""
-        if self.policy.prerelease != "allow":
-            found = self.search(replace(self.policy, prerelease="allow"))
-            if found is not None:
-                yield f'allow prereleases: [resolve] prerelease = "allow"{_taking(found, *self.names)}'
+        """Prereleases: of one of the user's own lines, or else of everything."""
+        found = None if self.policy.prerelease == "allow" else self.search(self._with_prereleases())
+        if found is None:
+            return
+        for entry in self.core if self.policy.prerelease == "if-necessary" else ():
+            candidate = found.chosen.get(name_of(entry))
+            if candidate is not None and candidate.file and candidate.version.is_prerelease:
+                text = str(ranged(entry, f">={candidate.version}"))
+                if self.with_line(entry, text) is not None:
+                    change = f"write {in_toml(text)} instead of {quoted([entry], '')}"
+                    yield f"{change}, for the prerelease {candidate}"
+                    return
+        yield f'allow prereleases: [resolve] prerelease = "allow"{_taking(found, *self.names)}'
+
+    def _with_prereleases(self) -> Policy:
+        return replace(self.policy, prerelease="allow")
 
     # -- the image ---------------------------------------------------------------------------------------
 
@@ -218,7 +324,7 @@ class _Remedies:
         """An image version that fits no range, read as the release that it is near to."""
         for name in self._of_image():
             shown = self.provider.image[name].version
-            text = _near(shown) if name not in self.policy.assume else None
+            text = nearest_release(shown) if name not in self.policy.assume else None
             if text and self.search(replace(self.policy, assume={**self.policy.assume, name: text})):
                 yield f'read the image\'s {name} {shown} as {text}: [image.assume] {name} = "{text}"'
 
@@ -228,13 +334,39 @@ class _Remedies:
             version = as_version(self.provider.image[name].version)
             if version is not None and version.local:
                 continue  # built for this machine (`+rocm6.2.4`): no index has its like
-            found = self.search(replace(self.policy, replace=self.policy.replace | {name}))
-            if found is None or name not in found.chosen:
-                continue
-            versions = {key: str(candidate.version) for key, candidate in found.chosen.items()}
-            if not broken_by(self.provider.snapshot, self.policy.replace | {name}, versions):
-                change = f"[resolve] replace = {_array({*self.policy.replace, name})}"
+            policy = replace(self.policy, replace=self.policy.replace | {name})
+            found = self.search(policy)
+            broken = self._broken(found, name)
+            bound = ""
+            if broken and found is not None:
+                bound = self._images_range(name)
+                remark = f"{found.chosen[name]} cannot shadow it: {broken[0].partition(', and will find')[0]}"
+                found = self.search(with_constraint(policy, name, bound))
+                if self._broken(found, name):
+                    self.remarks.append(remark)
+                    continue
+            if found is not None and name in found.chosen:
+                change = f"[resolve] replace = {array({*self.policy.replace, name})}"
+                if bound:
+                    line = constraint_line(self.policy, name, bound)
+                    change += f"\n  and {line}, as the image's own packages need it"
                 yield f"let the overlay shadow the image's {name}: {change}{_taking(found, name)}"
+
+    def _broken(self, found: _Found | None, name: str) -> list[str]:
+        """What of the image would not hold any longer; a replacement that is not there breaks itself."""
+        if found is None or name not in found.chosen:
+            return [""]
+        versions = {key: str(candidate.version) for key, candidate in found.chosen.items()}
+        return broken_by(self.provider.snapshot, found.provider.policy.replace, versions)
+
+    def _images_range(self, name: str) -> str:
+        """What the image's packages together ask of one of them."""
+        asked = SpecifierSet()
+        for package in self.provider.image.values():
+            for requirement in self.provider.environment.applicable(package.requires, frozenset()):
+                if canonicalize_name(requirement.name) == name:
+                    asked &= requirement.specifier
+        return spelled(asked)
 
     def other_image(self) -> Iterator[str]:
         """Another image: one that is known and was tried, else what it should have."""
@@ -250,13 +382,35 @@ class _Remedies:
         ][:1]
         python = self._refused(Kind.OTHER_PYTHON)
         if python and not lacking:
-            lacking = [f"Python {python[0]}"]
+            lacking = [f"Python {python[-1]}"]
         if lacking:
             yield f"choose an image with {' and '.join(lacking)}: `lumienv image list` shows what there is"
 
+    def other_platform(self) -> Iterator[str]:
+        """Another image, whose Python or C library the wheels are for."""
+        wheels = self._refused(Kind.OTHER_PLATFORM)
+        wanted = least_wanted(wheels, self.provider.platform)
+        if wanted:
+            yield f"choose an image with {wanted}: `lumienv image list` shows what there is"
+
+    def _of_another_build(self) -> bool:
+        """Whether what is asked of the image is a build for other machines: no image will have that."""
+        local = {name: as_version(self.provider.image[name].version) for name in self._of_image()}
+        return any(
+            version is not None and version.local and one.operator == "==" and "+" in one.version
+            for name, version in local.items()
+            for want in self.story.wants(name)
+            for one in want.requirement.specifier
+        )
+
     def left_out(self) -> str:
-        """Nothing that was tried works."""
-        return f"leave out {quoted(self.core, 'or')}"
+        """Nothing else that was tried works."""
+        return next(self._leaving_out(), f"leave out {quoted(self.core, 'or')}")
+
+    def _leaving_out(self) -> Iterator[str]:
+        enough = [entry for entry in self.core if self.with_line(entry, "") is not None]
+        if enough:
+            yield f"leave out {quoted(enough, 'or')}"
 
     def _of_image(self) -> list[str]:
         return [name for name in self.story.clashes if name in self.provider.image]
@@ -267,39 +421,7 @@ class _Remedies:
         return [file.detail for file in files if isinstance(file, Refusal) and file.kind is kind]
 
 
-def _name(entry: Dependency) -> str:
-    return str(canonicalize_name(user_requirement(entry).name))
-
-
-def _ranged(entry: Dependency, text: str) -> Requirement:
-    """The user's line with another range."""
-    return with_range(user_requirement(entry), SpecifierSet(text))
-
-
-def _near(version: str) -> str | None:
-    """The release that a development build (`2.8.0a0+git1234`) or an odd version (`2.8.0-custom`) is near."""
-    parsed = as_version(version)
-    if parsed is not None:
-        return parsed.base_version if parsed.is_prerelease else None
-    found = re.match(r"\d+(\.\d+)*", version)
-    return found[0] if found else None
-
-
 def _taking(found: _Found, *names: str) -> str:
     """What a change leads to: `, for accel 2.0`."""
     taken = [str(found.chosen[name]) for name in names if name in found.chosen and found.chosen[name].file]
     return f", for {' and '.join(taken[:3])}" if taken else ""
-
-
-def _array(names: Iterable[str]) -> str:
-    return "[" + ", ".join(f'"{name}"' for name in sorted(names)) + "]"
-
-
-def quoted(entries: Iterable[Dependency], word: str) -> str:
-    """The user's lines, each with where it stands: `"accel>=2" (lumienv.toml:3) and …`."""
-    return f" {word} ".join(f"{_toml(entry.text)} ({entry.where})" for entry in entries)
-
-
-def _toml(text: str) -> str:
-    """As it is written in lumienv.toml."""
-    return f"'{text}'" if '"' in text else f'"{text}"'

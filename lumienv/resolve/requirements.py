@@ -85,12 +85,28 @@ def user_requirement(entry: Dependency) -> Requirement:
     try:
         requirement = Requirement(entry.text)
     except InvalidRequirement as error:
-        reason = str(error).splitlines()[0]
+        meant = _meant(entry)
+        reason = "a version is named with ==" if meant else str(error).splitlines()[0]
         raise ManifestError(
             f'{entry.where}: "{entry.text}" is not a requirement: {reason}',
-            hint='write a name, with extras, versions and a marker as needed: "datasets[audio]>=3"',
+            hint=meant or 'write a name, with extras, versions and a marker as needed: "datasets[audio]>=3"',
         ) from None
     return requirement
+
+
+def _meant(entry: Dependency) -> str | None:
+    """What a line that is no requirement was most likely meant to say: `h5py=3.1` is how conda has it."""
+    found = re.fullmatch(
+        r"\s*([A-Za-z0-9][\w.-]*(?:\[[^]]*\])?)(?:\s*=\s*|\s+)v?(\d[\w.*+!-]*)\s*", entry.text
+    )
+    if found is None:
+        return None
+    text = f"{found[1]}=={found[2]}"
+    try:
+        Requirement(text)
+    except InvalidRequirement:
+        return None
+    return f'write "{text}" instead of "{entry.text}" ({entry.where})'
 
 
 def with_range(requirement: Requirement, specifier: SpecifierSet) -> Requirement:

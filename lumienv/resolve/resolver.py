@@ -16,7 +16,7 @@ from lumienv.resolve.candidates import Candidate
 from lumienv.resolve.check import check_resolution
 from lumienv.resolve.direct import direct_sources
 from lumienv.resolve.elsewhere import Others, no_others
-from lumienv.resolve.explain import explain
+from lumienv.resolve.explain import explain, given_up
 from lumienv.resolve.origin import Origin, SourceReader
 from lumienv.resolve.policy import policy_of
 from lumienv.resolve.provider import Provider
@@ -57,7 +57,7 @@ def resolve(request: Request, client: IndexClient, reader: SourceReader | None =
     try:
         chosen = search(provider, wants)
     except SearchTooLongError as error:
-        raise _too_long(snapshot, error) from None
+        raise given_up(provider, manifest, error) from None
     if isinstance(chosen, DeadEnd):
         raise explain(chosen, manifest, request.others)
     pins, provided = _pins(chosen, provider, roots, groups)
@@ -89,16 +89,6 @@ def _refuse_cuda(pins: Iterable[Pin], snapshot: Snapshot, replaced: Collection[s
                 hint=f'take "{pin.name}" out of [resolve] replace, and choose an image with the\n'
                 f"{pin.name} that you need: `lumienv image list` shows what there is",
             )
-
-
-def _too_long(snapshot: Snapshot, error: SearchTooLongError) -> ResolutionError:
-    busiest = error.rejections.most_common(3)
-    return ResolutionError(
-        f"the search for packages on top of {snapshot.image.name} was given up after {error.rounds} rounds",
-        *(f"releases of {name} were rejected {count} times" for name, count in busiest),
-        hint="say more about the versions of these packages in lumienv.toml, by lower bounds:\n"
-        f"[resolve] constraints = [{', '.join(f'{chr(34)}{name}>=…{chr(34)}' for name, _ in busiest)}]",
-    )
 
 
 def _pins(

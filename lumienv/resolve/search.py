@@ -72,7 +72,7 @@ def search(provider: Provider, wants: Sequence[Want], max_rounds: int = MAX_ROUN
     except ResolutionImpossible as impossible:
         return DeadEnd(provider, tuple(impossible.causes), record)
     except ResolutionTooDeep:
-        raise SearchTooLongError(max_rounds, record.rejections) from None
+        raise SearchTooLongError(max_rounds, record) from None
 
 
 def reachable(wants: Iterable[Want], chosen: Chosen, provider: Provider) -> list[str]:
@@ -88,9 +88,9 @@ def reachable(wants: Iterable[Want], chosen: Chosen, provider: Provider) -> list
 
 
 class SearchTooLongError(Exception):
-    """A search was given up after `rounds`; `rejections` counts the releases given up, by name."""
+    """A search was given up after `rounds`; `record` counts the releases given up, by name."""
 
-    def __init__(self, rounds: int, rejections: Counter[str]) -> None:
+    def __init__(self, rounds: int, record: Record) -> None:
         super().__init__(rounds)
         self.rounds = rounds
-        self.rejections = rejections
+        self.record = record

@@ -1,5 +1,6 @@
 """What happened in a search that found nothing, told from the user's lines down to what stands in the way."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from packaging.version import Version
@@ -9,10 +10,12 @@ from lumienv.manifest import Dependency
 from lumienv.resolve.candidates import Candidate, Kind, Refusal, Releases, as_version
 from lumienv.resolve.requirements import Want
 from lumienv.resolve.search import DeadEnd, Demand
+from lumienv.resolve.wheeltags import lacking
 
 _LISTED = 5  # versions that are listed one by one
 _RANGES = 3  # different ranges of one name that are told one by one
 _MOST_FACTS = 16
+_EXTRA = re.compile(r"""extra == ['"]([^'"]+)['"]""")
 _REASON = 80  # characters of an author's words
 _PLURALS = {"needs": "need", "has": "have", "was": "were", "is": "are"}
 
@@ -42,6 +45,7 @@ class Story:
             waiting += [d.requirement.name for d in undone if self._came_to_nothing(d.requirement, below)]
         path = [demand for name in sorted(self.chain) for demand in above.get(name, ())]
         clashing = [demand for demand in met.values() if not self._harmless(demand)]
+        clashing += _of_other_releases(clashing, end.record.demands.values())
         shown = {_identity(demand): demand for demand in (*path, *clashing)}
         order = {id(entry): number for number, entry in enumerate(lines)}
         self.demands = sorted(shown.values(), key=lambda d: order.get(id(d.requirement.source), len(order)))
@@ -102,7 +106,7 @@ class Story:
             yield from self._stands(name)
 
     def _downwards(self) -> list[str]:
-        """The names of the chain, each after those that need it where possible."""
+        """The names of the chain, each after those that need it where possible, line by line."""
         below: dict[str, list[str]] = {}
         first: list[str] = []
         for want, parent in self.demands:
@@ -110,13 +114,19 @@ class Story:
                 first.append(want.name)
             else:
                 below.setdefault(parent.name, []).append(want.name)
-        ordered = dict.fromkeys(first)
-        for name in (names := list(ordered)):
-            for other in below.get(name, ()):
-                if other not in ordered:
-                    ordered[other] = None
-                    names.append(other)
-        return [name for name in ordered if name in self.chain]
+        finished: dict[str, None] = {}
+        started: set[str] = set()
+        waiting = list(
+            dict.fromkeys(first)
+        )  # a stack, its last line first: what is finished last comes first
+        while waiting:
+            name = waiting[-1]
+            if name not in started:
+                started.add(name)
+                waiting += [other for other in dict.fromkeys(below.get(name, ())) if other not in started]
+            else:
+                finished.setdefault(waiting.pop())
+        return [name for name in reversed(finished) if name in self.chain]
 
     def _needs(self, name: str) -> Iterator[str]:
         """`accel 2.0, 1.9 need torch>=2.8`"""
@@ -124,7 +134,7 @@ class Story:
         for want, parent in self.demands:
             if parent is None or parent.name != name or want.same_as is not None:
                 continue
-            text = want.unusable or f"needs {want}"
+            text = want.unusable or f"needs {want}{_of_extras(want)}"
             if want.override is not None:
                 text += f"  ([resolve] overrides, {want.override.where})"
             target = want.name if want.unusable is None else f"{want.name} itself"
@@ -162,15 +172,33 @@ class Story:
         assumed = self.provider.policy.assume.get(name)
         if assumed is not None:
             yield f"the image provides {name} {package.version}, read as {assumed} ([image.assume])"
-        elif as_version(package.version) is None:
+        elif (version := as_version(package.version)) is None:
             yield f"the image provides {name} {package.version}, a version that cannot be compared (PEP 440)"
+        elif version.is_prerelease and self._near_miss(name, version):
+            base = version.base_version
+            yield (
+                f"the image provides {name} {package.version}, "
+                f"which is neither >={base} nor <{base} (PEP 440)"
+            )
         else:
             yield f"the image provides {name} {package.version}, which lumienv never replaces by itself"
 
+    def _near_miss(self, name: str, version: Version) -> bool:
+        """Whether the release that the image's prerelease came before would satisfy all."""
+        release = Version(version.base_version)
+        return all(
+            self.provider.contains(w.ranges, w.requirement.specifier, release) for w in self.wants(name)
+        )
+
     def _offered(self, name: str) -> Iterator[str]:
         releases = self.provider.releases(name)
+        sources = self.provider.client.sources
         if releases is None:
-            yield f"no package index has a project called {name}"
+            pinned = next((source.name for source in sources if name in source.packages), None)
+            if pinned is not None:
+                yield f"the index {pinned}, which [sources] names for {name}, has no such project"
+            else:
+                yield f"no package index has a project called {name}"
             return
         if not releases.versions:
             yield f"the index lists no releases of {name}"
@@ -180,7 +208,9 @@ class Story:
             yield from self._refused(name, releases, in_range)
         elif not all(self._in_range(name, releases, [want]) for want in self.wants(name)):
             usable = [version for version in releases.versions if releases.usable(version)]
-            yield f"the index offers {name} {listed(usable or releases.versions)}"
+            of = next((f" {s.name}" for s in sources if s.name and s.url == releases.page.index), "")
+            alone = ", and is the first that has the project: no other is asked" if len(sources) > 1 else ""
+            yield f"the index{of} offers {name} {listed(usable or releases.versions)}{alone}"
 
     def _in_range(self, name: str, releases: Releases, wants: Sequence[Want] | None = None) -> list[Version]:
         ranges = {want.ranges: want.requirement.specifier for want in wants or self.wants(name)}
@@ -194,27 +224,39 @@ class Story:
 
     def _refused(self, name: str, releases: Releases, versions: Iterable[Version]) -> Iterator[str]:
         """Why these releases cannot be used, those with one reason together, the newest first."""
-        refused: dict[Kind, list[tuple[Version, str]]] = {}
+        refused: dict[tuple[Kind, str], list[tuple[Version, str]]] = {}
         withdrawn: dict[str, list[Version]] = {}
         early: list[Version] = []
         for version in versions:
             file = releases.best(version)
             if isinstance(file, Refusal):
-                refused.setdefault(file.kind, []).append((version, file.detail))
+                # Each its own Python; otherwise the particulars of the newest will do.
+                apart = file.detail if file.kind is Kind.OTHER_PYTHON else ""
+                refused.setdefault((file.kind, apart), []).append((version, file.detail))
             elif file.yanked is not None:
                 withdrawn.setdefault(file.yanked, []).append(version)
             elif version.is_prerelease and self.provider.policy.prerelease == "disallow":
                 early.append(version)
         for reason, which in withdrawn.items():
             words = reason if len(reason) <= _REASON else f"{reason[:_REASON].rstrip()}…"
-            yield _about(name, which, f"was withdrawn by its authors{f': {words}' if words else ''}")
+            yield _about(name, which, f"was withdrawn by the authors{f': {words}' if words else ''}")
         if early:
-            yield _about(name, early, 'is a prerelease, and [resolve] prerelease is "disallow"')
-        for kind, entries in refused.items():
+            one = len(early) == 1
+            what = "is a prerelease" if one else "are prereleases"
+            yield _about(name, early, f'{what}, and [resolve] prerelease is "disallow"')
+        for (kind, _), entries in list(refused.items())[:_RANGES]:
             yield self._refusal(name, kind, entries)
             if kind is Kind.OTHER_PLATFORM:
-                newest, tags = entries[0]
-                yield f"{name} {newest} has wheels for {tags}"
+                yield from self._wheels(name, entries)
+
+    def _wheels(self, name: str, entries: Sequence[tuple[Version, str]]) -> Iterator[str]:
+        """The wheels that there are, those of the newest releases one by one, and what they lack."""
+        by_tags: dict[str, list[Version]] = {}
+        for version, tags in entries:
+            by_tags.setdefault(tags, []).append(version)
+        for tags, versions in list(by_tags.items())[:2]:
+            lacks = lacking(tags, self.provider.platform)
+            yield _about(name, versions, f"has wheels for {tags}{f': {lacks}' if lacks else ''}")
 
     def _refusal(self, name: str, kind: Kind, entries: Sequence[tuple[Version, str]]) -> str:
         versions = [version for version, _ in entries]
@@ -246,6 +288,26 @@ def _by_name(demands: Iterable[Demand]) -> tuple[dict[str, list[Demand]], dict[s
         if demand.parent is not None:
             below.setdefault(demand.parent.name, []).append(demand)
     return above, below
+
+
+def _of_other_releases(found: Sequence[Demand], all_: Iterable[Demand]) -> list[Demand]:
+    """The same demands by other releases of the same names: runs of releases are told as one."""
+    seen = {_identity(demand) for demand in found}
+    kinds = {(d.parent.name, d.requirement.name, d.requirement.ranges) for d in found if d.parent is not None}
+    return [
+        d
+        for d in all_
+        if d.parent is not None
+        and d.requirement.same_as is None
+        and (d.parent.name, d.requirement.name, d.requirement.ranges) in kinds
+        and _identity(d) not in seen
+    ]
+
+
+def _of_extras(want: Want) -> str:
+    """For a requirement that only an extra has: `, for its extra audio`."""
+    names = _EXTRA.findall(str(want.requirement.marker or ""))
+    return f", for its extra {' and '.join(dict.fromkeys(names))}" if names else ""
 
 
 def _identity(demand: Demand) -> tuple[int, int]:

@@ -78,6 +78,7 @@ def test_a_replacement_that_would_break_the_image_is_not_proposed(world: World) 
           you ask for app  (lumienv.toml:2)
           app 1.0 needs numpy>=2
           the image provides numpy 1.26.4, which lumienv never replaces by itself
+          numpy 2.2 cannot shadow it: the image's numba 0.60 needs numpy<2.1
         help: choose an image with numpy>=2: `lumienv image list` shows what there is
         """,
     )
@@ -130,8 +131,7 @@ def test_two_lines_of_the_users_on_one_package(world: World) -> None:
         error: no set of packages fits on top of IMAGE
           you ask for lib>=2  (lumienv.toml:2)
           you ask for lib<2  (lumienv.toml:7)
-        help: write "lib<=1.0" instead of "lib>=2" (lumienv.toml:2), for lib 1.0
-              or write "lib>=2.0" instead of "lib<2" (lumienv.toml:7), for lib 2.0
+        help: leave out "lib>=2" (lumienv.toml:2) or "lib<2" (lumienv.toml:7)
         """,
     )
 
@@ -186,8 +186,7 @@ def test_an_unknown_package_with_a_near_miss(world: World) -> None:
         error: no set of packages fits on top of IMAGE
           you ask for scikit_lern>=1  (lumienv.toml:2)
           no package index has a project called scikit-lern
-        help: write "scikit-learn" instead of "scikit_lern" (lumienv.toml:2): the image provides it
-              or name the index that has it: [[index]] url = "https://…"
+        help: write "scikit-learn>=1" instead of "scikit_lern>=1" (lumienv.toml:2): the image provides it
         """,
     )
 
@@ -231,9 +230,11 @@ def test_no_wheel_for_the_platform(world: World) -> None:
         error: no set of packages fits on top of IMAGE
           you ask for numba>=1.9  (lumienv.toml:2)
           numba 2.0, 1.9 have no wheel for this image, which takes cp312-cp312-manylinux_2_31_x86_64 or older
-          numba 2.0 has wheels for cp312, cp313 on manylinux_2_39_x86_64, win_amd64
+          numba 2.0 has wheels for cp312 on manylinux_2_39_x86_64; cp313 on win_amd64: for glibc 2.39 or newer, and the image has 2.31
+          numba 1.9 has wheels for cp312 on macosx_11_0_arm64: none for Linux
         help: write "numba<=1.0" instead of "numba>=1.9" (lumienv.toml:2), for numba 1.0
-        """,
+              or choose an image with glibc 2.39 or newer: `lumienv image list` shows what there is
+        """,  # noqa: E501 - one line of the message
     )
 
 
@@ -273,8 +274,8 @@ def test_yanked_only(world: World) -> None:
         """
         error: no set of packages fits on top of IMAGE
           you ask for tool  (lumienv.toml:2)
-          tool 1.0 was withdrawn by its authors: eats data
-        help: name the withdrawn release, to take it all the same: [resolve] constraints = ["tool==1.0"]
+          tool 1.0 was withdrawn by the authors: eats data
+        help: write "tool==1.0" instead of "tool" (lumienv.toml:2), to take the withdrawn release all the same
         """,
     )
 
@@ -290,7 +291,7 @@ def test_exclude_newer(world: World) -> None:
           you ask for tool>=2  (lumienv.toml:2)
           tool 3.0, 2.0 were uploaded on 2025-07-01 or later, and exclude-newer is 2025-06-01
         help: write "tool<=1.0" instead of "tool>=2" (lumienv.toml:2), for tool 1.0
-              or allow later uploads: [resolve] exclude-newer = "2025-08-04", for tool 3.0
+              or allow later uploads: [resolve] exclude-newer = "2025-07-02", for tool 2.0
         """,
     )
 
@@ -393,7 +394,7 @@ def test_a_development_build_in_the_image(world: World) -> None:
         error: no set of packages fits on top of IMAGE
           you ask for accel  (lumienv.toml:2)
           accel 1.0 needs torch>=2.8
-          the image provides torch 2.8.0a0+git1234, which lumienv never replaces by itself
+          the image provides torch 2.8.0a0+git1234, which is neither >=2.8.0 nor <2.8.0 (PEP 440)
         help: read the image's torch 2.8.0a0+git1234 as 2.8.0: [image.assume] torch = "2.8.0"
               or choose an image with torch>=2.8: `lumienv image list` shows what there is
         """,
@@ -426,7 +427,7 @@ def test_broken_metadata(world: World) -> None:
         error: no set of packages fits on top of IMAGE
           you ask for tool  (lumienv.toml:2)
           tool 2.0 cannot be used: the metadata of tool-2.0-py3-none-any.whl is that of another project
-          tool 1.0 has broken metadata: Expected semicolon (after name with no version specifier) or end
+          tool 1.0 has broken metadata: "not a requirement!!" is no requirement
           tool 0.9 needs lib from an address, not from an index
         help: leave out "tool" (lumienv.toml:2)
         """,
@@ -444,9 +445,11 @@ def test_lines_that_fail_for_reasons_of_their_own_are_named(world: World) -> Non
           you ask for one  (lumienv.toml:2)
           one 1.0 needs torch>=2.8
           the image provides torch 2.7.1+rocm6.2.4, which lumienv never replaces by itself
-          "two" (lumienv.toml:3) does not fit either
+          "two" (lumienv.toml:3) does not fit either:
+          two 1.0 needs torch>=2.9
         help: choose an image with torch>=2.8: `lumienv image list` shows what there is
-        """,
+              and for "two" (lumienv.toml:3): choose an image with torch>=2.9: `lumienv image list` shows what there is
+        """,  # noqa: E501 - one line of the message
     )
 
 
@@ -461,9 +464,10 @@ def test_a_search_that_takes_too_long(world: World, monkeypatch: pytest.MonkeyPa
         world.failure("app"),
         """
         error: the search for packages on top of IMAGE was given up after 2 rounds
+          you ask for app  (lumienv.toml:2)
           releases of client were rejected 9 times
-        help: say more about the versions of these packages in lumienv.toml, by lower bounds:
-              [resolve] constraints = ["client>=…"]
+        help: say which releases of these packages to look at, as narrowly as you can, for example:
+              [resolve] constraints = ["client>=1.8"]
         """,
     )
 
@@ -512,7 +516,7 @@ def test_prereleases_that_would_help(world: World) -> None:
           you ask for tool  (lumienv.toml:2)
           tool 1.0 needs torch>=2.8
           the image provides torch 2.7.1+rocm6.2.4, which lumienv never replaces by itself
-        help: allow prereleases: [resolve] prerelease = "allow", for tool 2.0a1
+        help: write "tool>=2.0a1" instead of "tool" (lumienv.toml:2), for the prerelease tool 2.0a1
               or choose an image with torch>=2.8: `lumienv image list` shows what there is
         """,
     )

@@ -95,8 +95,12 @@ def _check_message(error: ResolutionError, universe: Universe, base: Snapshot, a
         written = re.findall(r'"([^"]*)" instead of "([^"]*)"', line)
         if "write " in line and "the image provides it" not in line:
             changes = {old: new for new, old in written}
-            # Lines that fail for reasons of their own are named, and not part of what is proposed.
+            # Lines that fail for reasons of their own are told of apart, with a way out of their own.
             apart = {text for fact in error.facts if "not fit either" in fact for text in _LINE.findall(fact)}
+            if line.startswith("and for "):
+                first = {fact for fact in error.facts if fact.startswith("you ask for ")}
+                apart |= {f'"{text[12:].replace("  (", chr(34) + " (")}' for text in first}
+                apart -= set(_LINE.findall(line.partition(": ")[0]))
             changed = [
                 changes.get(entry, entry)
                 for number, entry in enumerate(asked, 2)
