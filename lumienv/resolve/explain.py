@@ -96,7 +96,9 @@ def _bounds(provider: Provider, names: Sequence[str]) -> Iterator[tuple[str, str
     kept = {
         name: releases
         for name in names
-        if name not in provider.image and (releases := provider.releases(name))
+        if name not in provider.image
+        and name not in provider.direct
+        and (releases := provider.releases(name))
     }
     usable = {
         name: [version for version in releases.versions if releases.usable(version)]

@@ -307,7 +307,8 @@ class Provider(AbstractProvider[Want, Candidate, str]):
                 lines = list(self.environment.applicable(metadata.requires_dist, candidate.extras))
         except BrokenReleaseError as error:
             self.unreadable[str(candidate)] = error
-            return [_unusable(candidate, f"cannot be used: {error.message}")]
+            own = error.message.removeprefix(f"{candidate} ")
+            return [_unusable(candidate, own if own != error.message else f"cannot be used: {own}")]
         except InvalidRequirement as error:
             return [_unusable(candidate, f"has broken metadata: {_line_at_fault(error)}")]
         return [want for requirement in lines for want in self._wants(requirement, parent=candidate)]

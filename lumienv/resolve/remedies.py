@@ -95,6 +95,7 @@ class _Remedies:
             self.withdrawn,
             self.later,
             self.prereleases,
+            self.built,
             self.assumed,
             self.replaced,
         ]
@@ -130,7 +131,7 @@ class _Remedies:
     def misspelt(self) -> Iterator[str]:
         """A name that no index has, or only as an empty shell: what may have been meant."""
         for name in self.story.clashes:
-            if name in self.provider.image:
+            if name in self.provider.image or name in self.provider.direct:
                 continue
             own = next((entry for entry in self.core if name_of(entry) == name), None)
             releases = self.provider.releases(name)
@@ -230,7 +231,7 @@ class _Remedies:
 
     def _range_for(self, entry: Dependency, candidate: Candidate) -> str:
         """A range that the candidate is the newest of, or failing that the oldest."""
-        if candidate.package is not None:
+        if candidate.package is not None or candidate.direct is not None:
             return ""
         version = candidate.version
         if version.is_prerelease or version.local:
@@ -314,6 +315,13 @@ class _Remedies:
                     yield f"{change}, for the prerelease {candidate}"
                     return
         yield f'allow prereleases: [resolve] prerelease = "allow"{_taking(found, *self.names)}'
+
+    def built(self) -> Iterator[str]:
+        """Source distributions."""
+        if not self.policy.build:
+            found = self.search(replace(self.policy, build=True))
+            if found is not None:
+                yield f'allow building from sources: [resolve] build = "allow"{_taking(found, *self.names)}'
 
     def _with_prereleases(self) -> Policy:
         return replace(self.policy, prerelease="allow")

@@ -57,20 +57,36 @@ class Story:
             return False
         tried = {demand.parent.version for demand in below.get(want.name, ()) if demand.parent is not None}
         tried |= self._end.record.fallen[want.name].keys()
+        if want.name in self.provider.direct:
+            return self.provider.direct.read(want.name).version in tried
         return all(version in tried for version, _ in self.provider.matching(want.name, [want]))
 
     def _harmless(self, demand: Demand) -> bool:
-        """Whether a demand is met by the image, and so is no part of the trouble."""
+        """Whether a demand is met by the one release there is, and so is no part of the trouble."""
         want = demand.requirement
         if want.same_as is not None:
             return True
-        if want.name not in self.provider.image or want.unusable:
+        candidate = self._only(want.name)
+        if candidate is None or want.unusable:
             return False
         rule = self.provider.policy.constraints.get(want.name)
-        candidate = self.provider.image_candidate(want.name)
         return self.provider.is_satisfied_by(want, candidate) and (
             rule is None or self.provider.accepts(str(rule.specifier), rule.specifier, candidate)
         )
+
+    def _only(self, name: str) -> Candidate | None:
+        """The one candidate of a name that no index is asked for."""
+        if name in self.provider.image:
+            return self.provider.image_candidate(name)
+        if name in self.provider.direct:
+            direct = self.provider.direct.read(name)
+            return Candidate(name, direct.version, direct=direct)
+        return None
+
+    def releases(self, name: str) -> Releases | None:
+        """What the indexes have of a name; None where they have nothing, and where they are not asked."""
+        asked = name not in self.provider.image and name not in self.provider.direct
+        return self.provider.releases(name) if asked else None
 
     def wants(self, name: str) -> list[Want]:
         """All that was demanded of a name on the way."""
@@ -80,7 +96,7 @@ class Story:
 
     def in_question(self, name: str) -> list[tuple[Version, File | Refusal]]:
         """The releases of `name` that the demands and rules accept, each with its file or why it has none."""
-        releases = self.provider.releases(name) if name not in self.provider.image else None
+        releases = self.releases(name)
         return [(v, releases.best(v)) for v in self._in_range(name, releases)] if releases else []
 
     # -- facts -------------------------------------------------------------------------------------------
@@ -155,7 +171,7 @@ class Story:
 
     def _passed_over(self, name: str) -> Iterator[str]:
         """Releases that might have done, were they usable: one line."""
-        releases = self.provider.releases(name)
+        releases = self.releases(name)
         if releases is not None:
             yield from list(self._refused(name, releases, self._in_range(name, releases)))[:1]
 
@@ -166,6 +182,10 @@ class Story:
             for entry in rule.entries:
                 yield f"[resolve] constraints has {entry.text}  ({entry.where})"
         package = self.provider.image.get(name)
+        if name in self.provider.direct and package is None:
+            direct = self.provider.direct.read(name)
+            yield f"{direct.origin}, from where {name} comes, has {name} {direct.version}"
+            return
         if package is None:
             yield from self._offered(name)
             return
@@ -276,7 +296,9 @@ class Story:
                 return _about(name, versions, f"has no upload date on the index, and {limit}")
             when = dates[0] if len(entries) == 1 else f"{dates[0]} or later"
             return _about(name, versions, f"was uploaded on {when}, and {limit}")
-        return _about(name, versions, 'has only source distributions, and [resolve] build is "never"')
+        allowed = self.provider.policy.build
+        why = "which cannot be built here" if allowed else 'and [resolve] build is "never"'
+        return _about(name, versions, f"has only source distributions, {why}")
 
 
 def _by_name(demands: Iterable[Demand]) -> tuple[dict[str, list[Demand]], dict[str, list[Demand]]]:
