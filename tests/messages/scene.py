@@ -5,6 +5,7 @@ The index is told a release a line, its particulars between bars:
     accel 2.0 | needs torch>=2.8 & numpy | python >=3.10 | wheel cp312-cp312-macosx_11_0_arm64 | yanked why
     accel 1.0 | sources | uploaded 2025-01-01 | extra audio | name other | broken
     group: accel 0.9                           (on the second index)
+    place https://example.org/mylib: mylib 1.2 (a source outside all indexes)
 
 and so is the image: `numba 0.60 | needs numpy<2.1 | modules numba`.
 """
@@ -22,11 +23,12 @@ from textwrap import dedent, indent
 from unittest.mock import patch
 
 from index_server import IndexServer
-from universe import IMAGE, snapshot
+from universe import IMAGE, MemoryReader, snapshot
 from wheels import make_wheel
 
 from lumienv.errors import LumienvError
 from lumienv.image.snapshot import ImagePackage, Snapshot, snapshot_from_json
+from lumienv.index.metadata import CoreMetadata
 from lumienv.manifest import Manifest
 from lumienv.project import index_client, open_project
 from lumienv.resolve import Resolution, resolver
@@ -86,6 +88,7 @@ class Stage:
     directory: Path
     public: IndexServer
     group: IndexServer
+    reader: MemoryReader
     environ: Mapping[str, str] = field(default_factory=dict)
 
     def lock(self, toml: str | None = None) -> Resolution:
@@ -96,7 +99,8 @@ class Stage:
         project = open_project(str(self.directory), self.environ, offline=offline)
         search_for = partial(search, max_rounds=self.scene.rounds or MAX_ROUNDS)
         with index_client(project) as client, patch.object(resolver, "search", search_for):
-            return resolve(Request(project.manifest, self._snapshot(project.manifest), {}), client)
+            request = Request(project.manifest, self._snapshot(project.manifest), {})
+            return resolve(request, client, self.reader)
 
     def _snapshot(self, manifest: Manifest) -> Snapshot:
         path = self.directory / manifest.image.value
@@ -129,7 +133,7 @@ def staged(scene: Scene, directory: Path) -> Iterator[Stage]:
             (directory / name).mkdir(parents=True)
             servers.append(stack.enter_context(IndexServer(directory / name, sidecars=True)))
         public, group = servers
-        _fill(dedent(scene.index).strip(), public, group)
+        reader = _fill(dedent(scene.index).strip(), public, group)
         (directory / "image.json").write_text(_image(scene).to_json())
         environ = {
             "PATH": os.environ["PATH"],
@@ -140,7 +144,7 @@ def staged(scene: Scene, directory: Path) -> Iterator[Stage]:
         }
         if not scene.reachable:
             public.close()
-        yield Stage(scene, directory, public, group, environ)
+        yield Stage(scene, directory, public, group, reader, environ)
 
 
 def _image(scene: Scene) -> Snapshot:
@@ -160,14 +164,25 @@ def _image(scene: Scene) -> Snapshot:
     return made
 
 
-def _fill(text: str, public: IndexServer, group: IndexServer) -> None:
+def _fill(text: str, public: IndexServer, group: IndexServer) -> MemoryReader:
+    """Puts the releases on their indexes; returns what can be read of sources."""
     dates: dict[str, str] = {}
+    sources: dict[str, CoreMetadata | str] = {}
+    places: dict[str, CoreMetadata] = {}
     for line in text.splitlines():
+        if line.startswith("place "):
+            location, line = line[6:].split(": ", 1)
+            (name, version), parts = _parts(line)
+            places[location] = CoreMetadata(name, version, tuple(_all(parts, "needs", "&")))
+            continue
         server, line = (group, line[6:]) if line.startswith("group:") else (public, line)
         (name, version), parts = _parts(line)
         if "sources" in parts:
             filename = f"{name.replace('-', '_')}-{version}.tar.gz"
             (server.directory / filename).write_bytes(b"never opened")
+            sources[filename] = CoreMetadata(name, version, tuple(_all(parts, "needs", "&")))
+            if "unbuildable" in parts:
+                sources[filename] = parts["unbuildable"][0]
             files = [filename]
         else:
             files = [
@@ -199,6 +214,7 @@ def _fill(text: str, public: IndexServer, group: IndexServer) -> None:
             page = {"meta": {"api-version": "1.1"}, "name": project, "files": entries}
             body = json.dumps(page).encode()
             server.pages[f"/simple/{project}/"] = ("application/vnd.pypi.simple.v1+json", body)
+    return MemoryReader(sources, places)
 
 
 def _parts(line: str) -> tuple[tuple[str, str], dict[str, list[str]]]:

@@ -285,6 +285,40 @@ SCENES = (
         oldtool 0.2 | sources
         """,
     ),
+    Scene(
+        "There are sources only, and they cannot be built",
+        """
+        dependencies = ["oldtool", "h5py"]
+        """,
+        """
+        oldtool 0.3 | sources | unbuildable oldtool 0.3 cannot be built: there is no nvcc
+        h5py 3.11
+        """,
+    ),
+    Scene(
+        "A direct source needs what the image has not",
+        """
+        dependencies = ["mylib @ git+https://example.org/mylib@main"]
+        """,
+        """
+        place https://example.org/mylib: mylib 1.2 | needs torch>=2.8
+        """,
+        TORCH,
+    ),
+    Scene(
+        "A package needs another release than the direct source has",
+        """
+        dependencies = ["mylib", "app>=2"]
+
+        [sources]
+        mylib = { path = "./mylib" }
+        """,
+        """
+        place ./mylib: mylib 1.2
+        app 2.0 | needs mylib>=2
+        app 1.0 | needs mylib
+        """,
+    ),
     # -- what an index says of its releases
     Scene(
         "All that fits was withdrawn",
