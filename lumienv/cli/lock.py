@@ -51,6 +51,7 @@ def command(
                 "removed": outcome.removed,
                 "changed": outcome.changed,
                 "image": outcome.provided,
+                "stand_ins": outcome.stand_ins,
             }
         )
     else:
@@ -64,6 +65,8 @@ def show_lock(output: Output, outcome: LockOutcome) -> None:
         return
     for line in outcome.provided:
         output.result(f"{line} from the image", "=")
+    for line in outcome.stand_ins:
+        output.result(line, "=")
     for line in outcome.removed:
         output.result(line, "-")
     for line in outcome.changed:

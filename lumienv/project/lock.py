@@ -34,6 +34,8 @@ class LockOutcome:
     removed: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     provided: tuple[str, ...] = ()
+    stand_ins: tuple[str, ...] = ()
+    """what is needed and not installed, as an image package of another name stands for it"""
     total: int = 0
     seconds: float = 0.0
     reason: str = ""
@@ -94,6 +96,10 @@ def lock(
             if after[name] != before[name]
         ),
         provided=tuple(f"{name} {version}" for name, version in resolution.provided),
+        stand_ins=tuple(
+            f"{name}: the image's {other} {version} stands for it"
+            for name, other, version in resolution.stand_ins
+        ),
         total=len(after),
         seconds=time.monotonic() - began,
         reason=reason or "",

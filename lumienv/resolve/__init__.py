@@ -45,5 +45,7 @@ class Resolution:
     provided: tuple[tuple[str, str], ...]
     """name and version of each image package that a requirement is met by"""
     warnings: tuple[str, ...] = ()
+    stand_ins: tuple[tuple[str, str, str], ...] = ()
+    """a name that is needed, the image package that stands for it, as both own a module, and its version"""
     versions: Mapping[str, str] = field(default_factory=dict)
     """name → version of all pins"""

@@ -23,10 +23,13 @@ from lumienv.errors import ResolutionError
 from lumienv.image.snapshot import ImagePackage, Snapshot
 from lumienv.manifest import Dependency, Manifest
 from lumienv.resolve import Pin, Resolution
+from lumienv.site.modules import module_groups
 
 
 def check_resolution(resolution: Resolution, manifest: Manifest, snapshot: Snapshot) -> list[str]:
-    """Hold every requirement against image and pins; returns warnings about replaced image packages.
+    """Hold every requirement against image and pins; returns warnings about what holds with a flaw.
+
+    That is image packages which a replaced one breaks, and stand-ins of another version than asked for.
 
     Raises ResolutionError, with every requirement that is not met, as an error of lumienv's own.
     """
@@ -38,7 +41,7 @@ def check_resolution(resolution: Resolution, manifest: Manifest, snapshot: Snaps
             *dict.fromkeys(problems),
             hint="nothing was changed; please report this with your lumienv.toml",
         )
-    return broken_by(snapshot, checker.replaced, checker.versions)
+    return [*broken_by(snapshot, checker.replaced, checker.versions), *checker.mismatches]
 
 
 def broken_by(snapshot: Snapshot, replaced: Iterable[str], versions: Mapping[str, str]) -> list[str]:
@@ -87,6 +90,20 @@ class _Checker:
             if name not in self.replace
         }
         self.versions.update({name: str(pin.version) for name, pin in self.pins.items()})
+        direct = {pin.name for pin in resolution.pins if pin.origin is not None}
+        self.stands: dict[str, str] = {}
+        """name → the image's package that owns the same module, and so stands for it"""
+        self.unlike: set[str] = set()
+        """the names among them whose versions cannot be compared with those of their stand-in"""
+        kept = self.image.keys() - self.replace
+        for group in module_groups():
+            of_image = sorted(group.members & kept, key=lambda name: (name in group.own_versions, name))
+            for name in group.members - kept - self.replace - direct if of_image else ():
+                self.stands[name] = of_image[0]
+                if {name, of_image[0]} & group.own_versions:
+                    self.unlike.add(name)
+        self.mismatches: dict[str, None] = {}
+        """where a stand-in has another version than what is asked for: allowed, and said"""
         self.constraints = self.ranges(manifest.resolve.constraints)
         self.overrides = self.ranges(manifest.resolve.overrides)
 
@@ -108,6 +125,8 @@ class _Checker:
         for name, pin in self.pins.items():
             if name in self.image and name not in self.replace:
                 yield f"{name} is of the image, and would be shadowed"
+            if name in self.stands:
+                yield f"{name} would hide the module of the image's {self.stands[name]}"
             if name in self.omit:
                 yield f"{name} is to be omitted, and would be installed"
             if pin.file is not None:
@@ -164,6 +183,15 @@ class _Checker:
             if name in self.omit or not _holds(requirement, self.markers, of_extras):
                 continue
             specifier = self.overrides.get(name, requirement.specifier)
+            if name in self.stands:
+                stand_in = self.stands[name]
+                reached.add((stand_in, frozenset()))
+                if name not in self.unlike and not _accepts(specifier, self.versions[stand_in]):
+                    self.mismatches[
+                        f"{origin} needs {name}{specifier}, and the image's {stand_in} "
+                        f"{self.versions[stand_in]} stands for it"
+                    ] = None
+                continue
             have = self.versions.get(name)
             if have is None:
                 problems.append(f"{origin} needs {requirement}, and nothing provides {name}")

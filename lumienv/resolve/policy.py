@@ -39,6 +39,8 @@ class Policy:
     lowest: bool = False
     lowest_names: frozenset[str] = frozenset()
     """the names for which the lowest release is taken: `lowest-direct`"""
+    judge_stand_ins: bool = True
+    """whether an image package that stands for another has to lie in the range that was asked for"""
     preferred: Mapping[str, Version] = field(default_factory=dict)
     """versions of the previous lock: kept while they fit"""
 

@@ -34,6 +34,7 @@ from lumienv.resolve.requirements import (
     with_range,
 )
 from lumienv.resolve.scout import Needs, Scout
+from lumienv.resolve.standins import redirected, stand_ins
 
 
 class Provider(AbstractProvider[Want, Candidate, str]):
@@ -63,6 +64,7 @@ class Provider(AbstractProvider[Want, Candidate, str]):
             name = canonicalize_name(package.name)
             if name not in policy.replace:
                 self.image.setdefault(name, package)  # of two with one name, imports see the first
+        self.stand_ins = stand_ins(self.image.keys(), policy.replace, self.direct.__contains__)
         self.unreadable: dict[str, BrokenReleaseError] = {}
         """release → why its metadata could not be had"""
         same_files = known is not None and (known.policy.exclude_newer, known.policy.build) == (
@@ -340,6 +342,12 @@ class Provider(AbstractProvider[Want, Candidate, str]):
         if name in self.policy.omit:
             return []
         rule = self.policy.overrides.get(name)
+        stand_in = self.stand_ins.get(name)
+        if stand_in is not None:
+            meant = requirement if rule is None else with_range(requirement, rule.specifier)
+            moved = redirected(meant, stand_in, judge=self.policy.judge_stand_ins)
+            override = rule.entries[0] if rule is not None else None
+            return [Want(stand_in.name, frozenset(), moved, source, override, stands_for=name)]
         if rule is not None:
             return list(wants_of(with_range(requirement, rule.specifier), source, rule.entries[0]))
         if requirement.url is not None and name not in self.direct:

@@ -30,6 +30,8 @@ class Want:
     """the user's own line, when it is one"""
     override: Dependency | None = None
     """the line of `[resolve] overrides` that says another range than was asked for"""
+    stands_for: str = ""
+    """the name that was really asked for, where an image package of another name stands for it"""
     same_as: Version | None = None
     """set on what a name with extras wants of the bare name: to be the same release"""
     unusable: str | None = None
@@ -62,7 +64,7 @@ class Want:
 
     def __str__(self) -> str:
         extras = f"[{','.join(sorted(self.requirement.extras))}]" if self.requirement.extras else ""
-        return f"{self.name}{extras}{spelled(self.requirement.specifier)}"
+        return f"{self.stands_for or self.name}{extras}{spelled(self.requirement.specifier)}"
 
 
 def pins(specifier: SpecifierSet) -> bool:

@@ -10,7 +10,7 @@ from packaging.version import Version
 from lumienv.errors import ResolutionError
 from lumienv.image.snapshot import Snapshot
 from lumienv.index.client import IndexClient
-from lumienv.manifest import Manifest
+from lumienv.manifest import Dependency, Manifest
 from lumienv.resolve import Pin, Resolution
 from lumienv.resolve.candidates import Candidate
 from lumienv.resolve.check import check_resolution
@@ -22,6 +22,7 @@ from lumienv.resolve.policy import policy_of
 from lumienv.resolve.provider import Provider
 from lumienv.resolve.requirements import Environment, Want
 from lumienv.resolve.search import Chosen, DeadEnd, SearchTooLongError, reachable, search
+from lumienv.resolve.standins import remarks, stood_for
 
 
 @dataclass(frozen=True)
@@ -51,24 +52,41 @@ def resolve(request: Request, client: IndexClient, reader: SourceReader | None =
     of_image = {canonicalize_name(package.name) for package in snapshot.packages} - policy.replace
     direct = direct_sources(manifest, policy, environment, of_image, reader, request.locked)
     provider = Provider(snapshot, client, policy, reader=reader, direct=direct)
-    roots = provider.roots(manifest.dependencies)
-    groups = {name: provider.roots(entries) for name, entries in manifest.groups.items()}
-    wants = [*roots, *(want for group in groups.values() for want in group)]
-    try:
-        chosen = search(provider, wants)
-    except SearchTooLongError as error:
-        raise given_up(provider, manifest, error) from None
+    chosen = _search(provider, manifest)
+    if isinstance(chosen, DeadEnd) and any(want.stands_for for want, _ in chosen.record.demands.values()):
+        # What stands for another need not have its version; better so than not at all, and it is said.
+        provider = Provider(snapshot, client, replace(policy, judge_stand_ins=False), known=provider)
+        chosen = _search(provider, manifest)
     if isinstance(chosen, DeadEnd):
         raise explain(chosen, manifest, request.others)
+    roots = provider.roots(manifest.dependencies)
+    groups = {name: provider.roots(entries) for name, entries in manifest.groups.items()}
     pins, provided = _pins(chosen, provider, roots, groups)
     _refuse_cuda(pins, snapshot, policy.replace)
-    found = Resolution(pins, provided, versions={pin.name: str(pin.version) for pin in pins})
+    wants = [*roots, *(want for group in groups.values() for want in group)]
+    wants += [want for candidate in chosen.values() for want in provider.needs(candidate)]
+    stood = stood_for(chosen.values(), wants)
+    versions = {pin.name: str(pin.version) for pin in pins}
+    found = Resolution(pins, provided, stand_ins=stood, versions=versions)
     warnings = [
         *(f"{name} was passed over: {error.message}" for name, error in sorted(provider.unreadable.items())),
         *_unknown_extras(chosen, provider),
+        *remarks(stood, pins, _lines(manifest)),
         *check_resolution(found, manifest, snapshot),
     ]
     return replace(found, warnings=tuple(warnings))
+
+
+def _lines(manifest: Manifest) -> list[Dependency]:
+    return [*manifest.dependencies, *(entry for group in manifest.groups.values() for entry in group)]
+
+
+def _search(provider: Provider, manifest: Manifest) -> Chosen | DeadEnd:
+    """Search for all of the user's lines. Raises ResolutionError when it takes too long."""
+    try:
+        return search(provider, provider.roots(_lines(manifest)))
+    except SearchTooLongError as error:
+        raise given_up(provider, manifest, error) from None
 
 
 def _refuse_cuda(pins: Iterable[Pin], snapshot: Snapshot, replaced: Collection[str]) -> None:
