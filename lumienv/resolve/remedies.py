@@ -87,6 +87,9 @@ class _Remedies:
         found = [*self.misspelt()]
         if found:
             return found
+        found = [*self.other_build()]
+        if found:
+            return found
         tries: list[Callable[[], Iterator[str]]] = [
             self.contradictory,
             self.other_versions,
@@ -338,6 +341,8 @@ class _Remedies:
 
     def replaced(self) -> Iterator[str]:
         """The overlay shadows an image package: only where all others of the image can live with that."""
+        if not any(package.requires for package in self.provider.image.values()):
+            return  # a list of names and versions: nobody knows what would break
         for name in self._of_image():
             version = as_version(self.provider.image[name].version)
             if version is not None and version.local:
@@ -393,6 +398,15 @@ class _Remedies:
             lacking = [f"Python {python[-1]}"]
         if lacking:
             yield f"choose an image with {' and '.join(lacking)}: `lumienv image list` shows what there is"
+
+    def other_build(self) -> Iterator[str]:
+        """A build that some image may have, and no index: what an index has instead is for other machines."""
+        for entry in self.core:
+            name, asked = name_of(entry), user_requirement(entry).specifier
+            local = any(one.operator == "==" and "+" in one.version for one in asked)
+            releases = self.story.releases(name) if local else None
+            if releases is not None and not any(asked.contains(version) for version in releases.versions):
+                yield f"choose an image with {name}{asked}: `lumienv image list` shows what there is"
 
     def other_platform(self) -> Iterator[str]:
         """Another image, whose Python or C library the wheels are for."""

@@ -10,7 +10,7 @@ from lumienv.manifest import Dependency
 from lumienv.resolve.candidates import Candidate, Kind, Refusal, Releases, as_version
 from lumienv.resolve.requirements import Want
 from lumienv.resolve.search import DeadEnd, Demand
-from lumienv.resolve.wheeltags import lacking
+from lumienv.resolve.wheeltags import lacking, on_linux
 
 _LISTED = 5  # versions that are listed one by one
 _RANGES = 3  # different ranges of one name that are told one by one
@@ -273,7 +273,7 @@ class Story:
         """The wheels that there are, those of the newest releases one by one, and what they lack."""
         by_tags: dict[str, list[Version]] = {}
         for version, tags in entries:
-            by_tags.setdefault(tags, []).append(version)
+            by_tags.setdefault(on_linux(tags), []).append(version)
         for tags, versions in list(by_tags.items())[:2]:
             lacks = lacking(tags, self.provider.platform)
             yield _about(name, versions, f"has wheels for {tags}{f': {lacks}' if lacks else ''}")

@@ -13,6 +13,15 @@ _CPYTHON = re.compile(r"cp(\d)(\d+)$")
 Glibc = tuple[int, int]
 
 
+def on_linux(found: str) -> str:
+    """Of the wheels that `found` tells of those for Linux; all where there are none."""
+    parts = [
+        (pythons, [one for one in platforms if _LINUX.match(one)]) for pythons, platforms in _parts(found)
+    ]
+    told = [f"{', '.join(pythons)} on {', '.join(platforms)}" for pythons, platforms in parts if platforms]
+    return "; ".join(told) or found
+
+
 def lacking(found: str, platform: Platform) -> str:
     """What a release lacks, of which `found` tells the wheels; "" where that is not clear.
 
@@ -23,7 +32,7 @@ def lacking(found: str, platform: Platform) -> str:
         return "none for Linux"
     ours = [platforms for pythons, platforms in linux if _for_python(pythons, platform)]
     if not ours:
-        return f"none for Python {platform.python.major}.{platform.python.minor} on Linux"
+        return f"none for Python {platform.python.major}.{platform.python.minor}"
     wanted, have = [_glibc_wanted(platforms) for platforms in ours], _glibc_of(platform)
     needed = min((one for one in wanted if one is not None), default=None)
     if needed and have and None not in wanted and needed > have:

@@ -179,6 +179,30 @@ SCENES = (
         TORCH,
     ),
     Scene(
+        "A build is asked for that an image would have to have, and this one has none",
+        """
+        dependencies = ["torch==2.7.1+rocm6.2.4"]
+        """,
+        """
+        torch 2.9.0
+        torch 2.7.1
+        """,
+        "numpy 1.26.4",
+    ),
+    Scene(
+        "Nobody knows what shadowing would break: the image is a list of names and versions",
+        """
+        dependencies = ["numpy>=2"]
+        """,
+        """
+        numpy 2.3.1
+        """,
+        """
+        numpy 1.26.4
+        numba 0.60.0
+        """,
+    ),
+    Scene(
         "The image has a development build, which lies in no range",
         """
         dependencies = ["flash-kernels"]

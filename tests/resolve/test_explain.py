@@ -230,7 +230,7 @@ def test_no_wheel_for_the_platform(world: World) -> None:
         error: no set of packages fits on top of IMAGE
           you ask for numba>=1.9  (lumienv.toml:2)
           numba 2.0, 1.9 have no wheel for this image, which takes cp312-cp312-manylinux_2_31_x86_64 or older
-          numba 2.0 has wheels for cp312 on manylinux_2_39_x86_64; cp313 on win_amd64: for glibc 2.39 or newer, and the image has 2.31
+          numba 2.0 has wheels for cp312 on manylinux_2_39_x86_64: for glibc 2.39 or newer, and the image has 2.31
           numba 1.9 has wheels for cp312 on macosx_11_0_arm64: none for Linux
         help: write "numba<=1.0" instead of "numba>=1.9" (lumienv.toml:2), for numba 1.0
               or choose an image with glibc 2.39 or newer: `lumienv image list` shows what there is
