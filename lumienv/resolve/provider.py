@@ -72,7 +72,7 @@ class Provider(AbstractProvider[Want, Candidate, str]):
             policy.build,
         )
         self._releases: dict[str, Releases | None] = known._releases if known and same_files else {}
-        self._accepted: dict[str, dict[Version, bool]] = known._accepted if known else {}
+        self._accepted: dict[str, tuple[SpecifierSet, dict[Version, bool]]] = known._accepted if known else {}
         self._needs: dict[tuple[str, Version], list[Want]] = {}
         self._scout = Scout(client.page, client.metadata, self._likely, self._likely_needs)
 
@@ -280,10 +280,12 @@ class Provider(AbstractProvider[Want, Candidate, str]):
             return True
         known = self._accepted.get(text)
         if known is None:
-            known = self._accepted[text] = {}
-        answer = known.get(version)
+            known = self._accepted[text] = specifier, {}
+        # Of equal ranges the first is asked: it has folded itself into intervals when it was asked before.
+        first, answers = known
+        answer = answers.get(version)
         if answer is None:
-            answer = known[version] = specifier.contains(version, prereleases=True)
+            answer = answers[version] = first.contains(version, prereleases=True)
         return answer
 
     # -- dependencies ------------------------------------------------------------------------------------
