@@ -1,15 +1,15 @@
 """An independent check of a resolution, before anything is written.
 
-It shares no code with the resolver: the user's lines and every package's requirements are read anew, followed
-from the user's lines on, and held against what the image and the pins provide. A problem found here is a bug
-of lumienv, not of the user.
+It shares nothing with the resolver but packaging's parser and what that was asked before: the user's lines
+and every package's requirements are read anew, followed from the user's lines on, and held against what the
+image and the pins provide. A problem found here is a bug of lumienv, not of the user.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.tags import Tag, parse_tag
+from packaging.tags import parse_tag
 from packaging.utils import (
     InvalidSdistFilename,
     InvalidWheelFilename,
@@ -23,6 +23,7 @@ from lumienv.errors import ResolutionError
 from lumienv.image.snapshot import ImagePackage, Snapshot
 from lumienv.manifest import Dependency, Manifest
 from lumienv.resolve import Pin, Resolution
+from lumienv.resolve.requirements import parse
 from lumienv.site.modules import module_groups
 
 
@@ -118,7 +119,7 @@ class _Checker:
 
     def pins_fit(self, snapshot: Snapshot) -> Iterator[str]:
         """Whether each pin may be installed on this image at all."""
-        supported = frozenset(tag for text in snapshot.tags for tag in parse_tag(text))
+        supported = frozenset(tag for text in snapshot.tags for tag in _single(text))
         python = Version(snapshot.python.version)
         if len(self.pins) != len(self.resolution.pins):
             yield "a package is pinned twice"
@@ -137,12 +138,12 @@ class _Checker:
             if wanted and not SpecifierSet(wanted).contains(python, prereleases=True):
                 yield f"{name} {pin.version} needs Python {wanted}"
 
-    def file_fits(self, pin: Pin, filename: str, supported: frozenset[Tag]) -> Iterator[str]:
+    def file_fits(self, pin: Pin, filename: str, supported: frozenset[str]) -> Iterator[str]:
         """Whether the file is of the pinned release, and one that may be used here."""
         try:
             if filename.endswith(".whl"):
                 name, version, _, tags = parse_wheel_filename(filename)
-                if not tags & supported:
+                if not supported.intersection(map(str, tags)):
                     yield f"{filename} does not run on this image"
             else:
                 name, version = parse_sdist_filename(filename)
@@ -215,7 +216,7 @@ class _Checker:
         pin = self.pins.get(name)
         lines = pin.requires if pin is not None else self.image[name].requires if extras else ()
         asked = extras or frozenset({""})
-        requirements = [Requirement(line) for line in lines if self.may_hold(line, asked)]
+        requirements = [parse(line) for line in lines if self.may_hold(line, asked)]
         if pin is None:
             requirements = [one for one in requirements if not _holds(one, self.markers, {""})]
         return [(f"{name} {version}", one, asked) for one in requirements]
@@ -236,6 +237,11 @@ class _Checker:
         for name, specifier in self.constraints.items():
             if name in taken and not _accepts(specifier, self.versions[name]):
                 yield f"[resolve] constraints has {name}{specifier}, and {name} is {self.versions[name]}"
+
+
+def _single(tags: str) -> Iterable[str]:
+    """Each tag of a compressed set; few are one, and an image has a thousand."""
+    return map(str, parse_tag(tags)) if "." in tags else (tags.lower(),)
 
 
 def _holds(requirement: Requirement, markers: Mapping[str, str], extras: Iterable[str]) -> bool:
