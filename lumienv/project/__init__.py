@@ -7,18 +7,15 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from lumienv.build.builder import SourceBuilder
 from lumienv.errors import ContainerError
 from lumienv.files import private_directory
 from lumienv.image.base import find_base
 from lumienv.image.probing import take_snapshot
 from lumienv.image.saved import read_snapshot
 from lumienv.image.snapshot import Base, Snapshot
-from lumienv.index.client import IndexClient
 from lumienv.index.config import IndexSource, default_index, index_source
-from lumienv.index.wheelhouse import Wheelhouse
 from lumienv.lockdigest import LOCK_NAME
 from lumienv.lockfile import Lock
 from lumienv.manifest import Manifest, find_manifest, start_folder
@@ -28,6 +25,10 @@ from lumienv.runtime import Runtime
 from lumienv.runtime.host import Host
 from lumienv.runtime.singularity import find
 from lumienv.site import Site, load_site
+
+if TYPE_CHECKING:  # a lock that is up to date needs none of these
+    from lumienv.build.builder import SourceBuilder
+    from lumienv.index.client import IndexClient
 
 
 class Report(Protocol):
@@ -126,8 +127,10 @@ def snapshot_of(project: Project, base: Base) -> Snapshot:
     return take_snapshot(base, recorded, project.runtime(), project.site.cache)
 
 
-def index_client(project: Project, *, refresh: bool = False) -> IndexClient:
+def index_client(project: Project, *, refresh: bool = False) -> "IndexClient":
     """A client for the project's indexes; `refresh` asks them whether cached pages still hold."""
+    from lumienv.index.client import IndexClient
+
     cache = project.site.cache / "index"
     cold = not cache.exists()
     client = IndexClient(
@@ -142,12 +145,20 @@ def index_client(project: Project, *, refresh: bool = False) -> IndexClient:
 
 
 def source_builder(
-    project: Project, snapshot: Snapshot, client: IndexClient, report: Report, *, start: bool = True
-) -> SourceBuilder:
+    project: Project,
+    snapshot: Snapshot,
+    client: "IndexClient",
+    report: Report,
+    *,
+    start: bool = True,
+) -> "SourceBuilder":
     """Who makes metadata and wheels of sources; without a runtime only what needs no build.
 
     `start` is False where no container is to be started.
     """
+    from lumienv.build.builder import SourceBuilder
+    from lumienv.index.wheelhouse import Wheelhouse
+
     runtime: Runtime | None = None
     saved = project.snapshot is not None or project.manifest.image.kind == "snapshot"
     if start and not saved:

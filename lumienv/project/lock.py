@@ -11,14 +11,12 @@ from packaging.version import Version
 
 from lumienv.errors import LockError, ResolutionError
 from lumienv.files import disk_errors, write_atomically
-from lumienv.image.known import known_images
 from lumienv.image.snapshot import Base, Snapshot
 from lumienv.lockdigest import LOCK_NAME
 from lumienv.lockfile import Lock, label_of, lock_text, read_lock, with_identity
 from lumienv.project import Project, Report, base_of, index_client, snapshot_of, source_builder
 from lumienv.resolve import Resolution
 from lumienv.resolve.origin import Origin
-from lumienv.resolve.resolver import Request, resolve
 from lumienv.staleness import staleness
 
 
@@ -121,6 +119,10 @@ def _resolve(
 
     A page is believed for minutes after it was fetched, so a release may have come since.
     """
+    # Imported late: finding that a lock is up to date needs neither.
+    from lumienv.image.known import known_images
+    from lumienv.resolve.resolver import Request, resolve
+
     with index_client(project, refresh=refresh) as client:
         snapshot = snapshot_of(project, base)
         others = partial(known_images, project.site)
