@@ -1,11 +1,15 @@
 """What the index room keeps on disk: project pages and core metadata, as sealed entries."""
 
 import hashlib
+import time
 from contextlib import suppress
 from pathlib import Path
 
 from lumienv.files import private_directory
 from lumienv.sealed import read_sealed, write_sealed
+
+_TRIAL = 8  # reads before the cache may be called slow
+_SLOW = 0.001  # seconds a read, on average: a local disk takes a tenth of that
 
 
 class IndexCache:
@@ -16,6 +20,8 @@ class IndexCache:
 
     def __init__(self, root: Path | None) -> None:
         self.root = root
+        self._reads = 0
+        self._seconds = 0.0
         if root is not None:
             with suppress(OSError):  # a read-only place: nothing is kept, everything else works
                 private_directory(root)
@@ -48,8 +54,19 @@ class IndexCache:
         """Keep core metadata; it never expires, as the file it belongs to cannot change."""
         self._write(content, "metadata", *_metadata_key(sha256, url))
 
+    @property
+    def slow(self) -> bool:
+        """Whether entries take long to read, as on a shared file system on a bad day: then threads should."""
+        return self._reads >= _TRIAL and self._seconds > _SLOW * self._reads
+
     def _read(self, *names: str) -> bytes | None:
-        return None if self.root is None else read_sealed(self.root.joinpath(*names))
+        if self.root is None:
+            return None
+        began = time.perf_counter()
+        content = read_sealed(self.root.joinpath(*names))
+        self._reads += 1
+        self._seconds += time.perf_counter() - began
+        return content
 
     def _write(self, content: bytes, *names: str) -> None:
         if self.root is not None:

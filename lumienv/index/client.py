@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lumienv.index.transport import Answer, Transport
 
 _CACHE_WRITING = 10.0  # seconds that leaving the client may take for what is still to be written
+_UNHASHED = "unhashed"  # stands for the hash of a file that has none on its page
 
 
 class IndexClient:
@@ -119,9 +120,15 @@ class IndexClient:
         """
         project = str(canonicalize_name(name))
         with self._lock:
-            if project not in self._pages:
-                self._pages[project] = self.workers.submit(lambda: self._find_page(project))
-            return self._pages[project]
+            known = self._pages.get(project)
+            if known is not None:
+                return known
+            future = self._pages[project] = Future()
+        page = self._page_at_hand(project)
+        if page is not None:
+            future.set_result(page)
+            return future
+        return self.workers.submit(lambda: self._find_page(project), future)
 
     def seen_projects(self) -> set[str]:
         """Names whose pages the cache has; whether a project is there, its page tells."""
@@ -132,9 +139,15 @@ class IndexClient:
         if not file.is_wheel:
             raise ValueError(f"{file.filename} is no wheel")
         with self._lock:
-            if file.url not in self._metadata:
-                self._metadata[file.url] = self.workers.submit(lambda: self._find_metadata(file))
-            return self._metadata[file.url]
+            known = self._metadata.get(file.url)
+            if known is not None:
+                return known
+            future = self._metadata[file.url] = Future()
+        metadata = None if self._cache.slow else self._kept_metadata(file)
+        if metadata is not None:
+            future.set_result(metadata)
+            return future
+        return self.workers.submit(lambda: self._find_metadata(file), future)
 
     def hashed(self, file: File) -> "Future[File]":
         """The file with its `sha256` and `size`, read from the whole file where the page gives no hash.
@@ -146,9 +159,24 @@ class IndexClient:
                 self._hashed[file.url] = self.workers.submit(lambda: self._hash(file))
             return self._hashed[file.url]
 
-    def _find_page(self, project: str) -> Page | None:
+    def _page_at_hand(self, project: str) -> Page | None:
+        """The page where the cache alone answers, and soon: handing the question to a thread takes longer."""
+        source = next(iter(self._sources_of(project)), None)
+        if source is None or source.flat or source.url.startswith("file:"):
+            return None
+        if self._refresh or self._cache.slow:
+            return None
+        kept = self._cache.page(source.url, project)
+        entry = from_bytes(kept) if kept is not None else None
+        return entry.page if entry is not None and (self.offline or entry.is_fresh(time.time())) else None
+
+    def _sources_of(self, project: str) -> Sequence[IndexSource]:
+        """Whom to ask for a project, in order."""
         pinned = [source for source in self.sources if project in source.packages]
-        for source in pinned or [source for source in self.sources if not source.explicit]:
+        return pinned or [source for source in self.sources if not source.explicit]
+
+    def _find_page(self, project: str) -> Page | None:
+        for source in self._sources_of(project):
             if source.flat:
                 page = self._flat[source.url].page(project)
             elif source.url.startswith("file:"):
@@ -212,21 +240,27 @@ class IndexClient:
             from lumienv.index.wheel_metadata import local_metadata
 
             return parse_metadata(local_metadata(file), file.filename)
-        # Without a hash on its page a file may be another one by now: what is kept of it counts offline only.
-        key = file.sha256 or "unhashed"
-        if file.sha256 is not None or self.offline:
-            kept = self._cache.metadata(key, file.url)
-            if kept is not None:
-                with suppress(ValueError, TypeError):
-                    return from_json(kept)
+        kept = self._kept_metadata(file)
+        if kept is not None:
+            return kept
         if self.offline:
             raise _missing_offline(f"the metadata of {file.filename}")
         from lumienv.index.wheel_metadata import remote_metadata
 
         metadata = parse_metadata(remote_metadata(self.transport, file), file.filename)
         content = to_json(metadata)
-        self.workers.later(lambda: self._cache.keep_metadata(key, file.url, content))
+        self.workers.later(lambda: self._cache.keep_metadata(file.sha256 or _UNHASHED, file.url, content))
         return metadata
+
+    def _kept_metadata(self, file: File) -> CoreMetadata | None:
+        # Without a hash on its page a file may be another one by now: what is kept of it counts offline only.
+        if file.url.startswith("file:") or (file.sha256 is None and not self.offline):
+            return None
+        kept = self._cache.metadata(file.sha256 or _UNHASHED, file.url)
+        if kept is not None:
+            with suppress(ValueError, TypeError):
+                return from_json(kept)
+        return None
 
     def _hash(self, file: File) -> File:
         if file.sha256 is not None:

@@ -27,9 +27,10 @@ class Workers:
         self._at_later = 0
         self._closed = False
 
-    def submit(self, job: Callable[[], T]) -> Future[T]:
-        """Run `job` in a thread; cancelled at once when the workers are closed."""
-        future: Future[T] = Future()
+    def submit(self, job: Callable[[], T], future: Future[T] | None = None) -> Future[T]:
+        """Run `job` in a thread, for this future or a new one; cancelled when the workers are closed."""
+        if future is None:
+            future = Future()
         with self._changed:
             if self._closed:
                 _cancel(future)
