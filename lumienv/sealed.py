@@ -8,10 +8,13 @@ of processes may use one cache. A disk that refuses to write costs speed, never 
 import hashlib
 import os
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
 _SEAL = 64  # hexadecimal digits of a sha256
+_NEW = ".new-"
+_ABANDONED = 3600.0  # seconds: no entry takes so long to write
 
 
 def read_sealed(path: Path) -> bytes | None:
@@ -35,7 +38,7 @@ def write_sealed(root: Path, path: Path, content: bytes) -> bool:
     temporary = None
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=root)
+        descriptor, temporary = tempfile.mkstemp(prefix=_NEW, dir=root)
         with os.fdopen(descriptor, "wb") as file:
             file.write(hashlib.sha256(content).hexdigest().encode() + b"\n")
             file.write(content)
@@ -46,3 +49,11 @@ def write_sealed(root: Path, path: Path, content: bytes) -> bool:
                 Path(temporary).unlink()
         return False
     return True
+
+
+def sweep(root: Path) -> None:
+    """Remove what writers that were killed have left below `root`; what may still be written to stays."""
+    with suppress(OSError):
+        for path in root.glob(f"{_NEW}*"):
+            if time.time() - path.stat().st_mtime > _ABANDONED:
+                path.unlink()
