@@ -47,9 +47,10 @@ def build_failed(label: str, what: str, failed: str, said: str, snapshot: Snapsh
             hint="free some space, or set TMPDIR to a place with more of it",
         )
     doing = "its metadata cannot be prepared" if what == "metadata" else "it cannot be built"
+    sources = "offers only its sources" if _is_release(label) else "comes from its sources"
     facts = telling_lines(said)
     error = BuildFailedError(
-        f"{label} offers only its sources, and {doing} in {snapshot.image.name}",
+        f"{label} {sources}, and {doing} in {snapshot.image.name}",
         *([failed] if failed else []),
         *facts,
         hint=_hint(label, "\n".join(facts)),
@@ -85,11 +86,17 @@ def telling_lines(said: str) -> list[str]:
     return list(dict.fromkeys(chosen))
 
 
+def _is_release(label: str) -> bool:
+    """Whether it names a release of an index (`flash-attn 2.8.0`), not a folder or repository."""
+    return label.partition(" ")[2][:1].isdigit()
+
+
 def _hint(label: str, said: str) -> str:
     name, _, version = label.partition(" ")
-    ways = 'to take wheels only, everywhere: [resolve] build = "never"'
-    if version[:1].isdigit():
-        ways = f'an older release may have a wheel: [resolve] constraints = ["{name}<{version}"]\n{ways}'
+    ways = f"mend its build, or take a release of {name} from an index"
+    if _is_release(label):
+        ways = f'an older release may have a wheel: [resolve] constraints = ["{name}<{version}"]\n'
+        ways += 'to take wheels only, everywhere: [resolve] build = "never"'
     header = _MISSING_HEADER.search(said)
     if header:
         return f"the image has no {header[1]}: choose an image with that library's headers, or\n{ways}"

@@ -20,9 +20,11 @@ from lumienv.runtime.process import Completed, capture
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _ABBREVIATED = re.compile(r"[0-9a-fA-F]{4,64}")
 
-# Nothing in a repository or in a template may run here; a pack is not rearranged behind our back.
+# Nothing in a repository or in a template may run here; a pack is not rearranged behind our back; a server
+# that has sent next to nothing for a minute is not waited for.
 _OPTIONS = [
     *("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.askPass=true"),
+    *("-c", "http.lowSpeedLimit=100", "-c", "http.lowSpeedTime=60"),
     *("-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "advice.detachedHead=false"),
 ]
 _EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")

@@ -3,10 +3,14 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
+from index_server import IndexServer
 from sources import commit, git, make_repository, write_tree
 
 from lumienv.build.git import Repository
@@ -138,6 +142,61 @@ def test_without_git_a_sentence_says_so(repository: Repository, monkeypatch: pyt
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(PackageIndexError, match="there is no git on this machine"):
         repository.commit("")
+
+
+def test_a_repository_that_wants_a_password_says_how_to_try_it(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "files").mkdir()
+    with IndexServer(tmp_path / "files", password=("me", "s3cret")) as server:
+        location = f"{server.root}/x.git"
+        with pytest.raises(PackageIndexError, match="refuses access, or does not exist") as caught:
+            Repository(location, cache, offline=False, say=lambda _: None).commit("")
+    assert caught.value.hint is not None
+    assert f"git ls-remote {location}" in caught.value.hint
+
+
+def test_a_server_that_does_not_answer_is_said_not_to(cache: Path) -> None:
+    with pytest.raises(PackageIndexError, match=r"cannot fetch the git repository http://127\.0\.0\.1:9/x"):
+        Repository("http://127.0.0.1:9/x", cache, offline=False, say=lambda _: None).commit("")
+
+
+@pytest.fixture
+def plain_server(tmp_path: Path) -> Iterator[str]:
+    """A web server that knows nothing of git: all it can do is give out files."""
+    handler = partial(QuietFiles, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+class QuietFiles(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("revision", ["", "v1.0", "commit"])
+def test_a_server_that_gives_no_single_commits_is_cloned_whole(
+    upstream: Path, plain_server: str, cache: Path, tmp_path: Path, revision: str
+) -> None:
+    git(upstream, "tag", "-a", "-m", "release", "v1.0")
+    wanted = head(upstream)
+    if revision:
+        commit(upstream, {"file": "two"})
+    git(upstream, "update-server-info")
+    repository = Repository(f"{plain_server}/upstream/.git", cache, offline=False, say=lambda _: None)
+    assert repository.commit(wanted if revision == "commit" else revision) == wanted
+    repository.check_out(wanted, tmp_path / "tree", history=True)
+    assert (tmp_path / "tree" / "file").read_text() == "one"
+    assert git(tmp_path / "tree", "describe", wanted) == "v1.0"
+
+
+def test_a_repository_that_a_server_does_not_have_is_said_not_to_exist(
+    plain_server: str, cache: Path
+) -> None:
+    with pytest.raises(ManifestError, match="there is no git repository at http"):
+        Repository(f"{plain_server}/nowhere.git", cache, offline=False, say=lambda _: None).commit("")
 
 
 @pytest.mark.parametrize("location", ["ext::sh -c 'touch %s'", "--upload-pack=touch %s", "%s"])

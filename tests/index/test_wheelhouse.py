@@ -280,3 +280,56 @@ def test_closing_the_client_ends_a_fetch(
     client.close()
     with pytest.raises(InterruptedByUserError):
         Wheelhouse(root, client).fetch([request_for(server, thing)])
+
+
+# -- files whose hash nobody told ------------------------------------------------------------------------
+
+
+def test_a_file_without_a_known_hash_is_kept_under_the_one_it_has(
+    server: IndexServer, thing: Path, root: Path, client_of: ClientOf
+) -> None:
+    wheelhouse = Wheelhouse(root, client_of(server.url))
+    kept = wheelhouse.take_in(thing.name, f"{server.root}/files/{thing.name}")
+    assert kept.sha256 == server.digest(thing)
+    assert kept.size == thing.stat().st_size
+    assert kept.path.read_bytes() == thing.read_bytes()
+    assert wheelhouse.held(kept.sha256, thing.name) == kept
+    assert left_behind(root) == [kept.path]
+
+
+def test_offline_a_file_without_a_known_hash_comes_from_this_machine_or_not_at_all(
+    server: IndexServer, thing: Path, root: Path, client_of: ClientOf
+) -> None:
+    wheelhouse = Wheelhouse(root, client_of(server.url, offline=True))
+    assert wheelhouse.take_in(thing.name, thing.as_uri()).sha256 == server.digest(thing)
+    with pytest.raises(PackageIndexError, match="is not in the wheelhouse, and lumienv is offline"):
+        wheelhouse.take_in(thing.name, f"{server.root}/files/{thing.name}")
+
+
+def test_a_wheel_of_this_machine_is_copied_in(
+    server: IndexServer, thing: Path, root: Path, client_of: ClientOf
+) -> None:
+    wheelhouse = Wheelhouse(root, client_of(server.url))
+    kept = wheelhouse.keep(thing)
+    thing.unlink()
+    assert kept.path.stat().st_size == kept.size
+    assert wheelhouse.held(kept.sha256.upper(), kept.filename) == kept
+
+
+def test_a_damaged_file_is_not_held(
+    server: IndexServer, thing: Path, root: Path, client_of: ClientOf
+) -> None:
+    wheelhouse = Wheelhouse(root, client_of(server.url))
+    kept = wheelhouse.keep(thing)
+    kept.path.write_bytes(b"damaged")
+    assert wheelhouse.held(kept.sha256, kept.filename) is None
+    assert wheelhouse.held("0" * 64, kept.filename) is None
+
+
+def test_a_file_that_cannot_be_had_leaves_nothing(
+    server: IndexServer, thing: Path, root: Path, client_of: ClientOf
+) -> None:
+    wheelhouse = Wheelhouse(root, client_of(server.url))
+    with pytest.raises(PackageIndexError):
+        wheelhouse.take_in("other-1.0.tar.gz", f"{server.root}/files/other-1.0.tar.gz")
+    assert left_behind(root) == []
