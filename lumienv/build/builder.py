@@ -98,6 +98,7 @@ class SourceBuilder:
         self._platform = Platform.of(snapshot.python.version, snapshot.tags)
         self._pins: dict[tuple[str | None, ...], tuple[Pin, ...]] = {}
         self._files: dict[str, Kept] = {}
+        self._answers: dict[tuple[str, ...], CoreMetadata | BrokenReleaseError] = {}
         self._building: tuple[str, ...] = ()
         """what is being built that needs, for its build, what this builder is asked for"""
 
@@ -227,6 +228,21 @@ class SourceBuilder:
     # -- metadata ------------------------------------------------------------------------------------------
 
     def _metadata(self, tree: Tree) -> CoreMetadata:
+        """The metadata of a tree, asked once: a resolution comes back to a release that failed, too."""
+        asked = tree.key or (tree.whence,)
+        answer = self._answers.get(asked)
+        if answer is None:
+            try:
+                answer = self._find_metadata(tree)
+            except BrokenReleaseError as error:
+                answer = error
+            if not self._building:  # else a circle may be why
+                self._answers[asked] = answer
+        if isinstance(answer, BrokenReleaseError):
+            raise answer
+        return answer
+
+    def _find_metadata(self, tree: Tree) -> CoreMetadata:
         known = self._notes.metadata(tree.key) if tree.key else None
         if known is not None:
             return known

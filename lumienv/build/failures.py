@@ -27,7 +27,7 @@ _AGED = re.compile(
     r"error in .* setup command|error: invalid command"
 )
 _MISSING_MODULE = re.compile(r"No module named '([\w.]+)'")
-_MISSING_PROGRAM = re.compile(r"No such file or directory: '([\w.+-]+)'")
+_MISSING_PROGRAM = re.compile(r"No such file or directory: '([\w+-]+)'")
 _MISSING_HEADER = re.compile(r"fatal error: ([\w./+-]+): No such file")
 
 

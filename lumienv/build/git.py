@@ -9,14 +9,17 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lumienv.errors import ContainerError, LumienvError, ManifestError, PackageIndexError
 from lumienv.files import disk_errors, one_writer, private_directory, remove_tree
 from lumienv.runtime.process import Completed, capture
 
+_NEW = ".new-"
+_ABANDONED = 24 * 3600  # seconds after which nobody is still making a clone
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _ABBREVIATED = re.compile(r"[0-9a-fA-F]{4,64}")
 
@@ -25,6 +28,7 @@ _ABBREVIATED = re.compile(r"[0-9a-fA-F]{4,64}")
 _OPTIONS = [
     *("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.askPass=true"),
     *("-c", "http.lowSpeedLimit=100", "-c", "http.lowSpeedTime=60"),
+    *("-c", "fetch.unpackLimit=1"),  # a pack is two files, its objects may be a hundred
     *("-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "advice.detachedHead=false"),
 ]
 _EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
@@ -208,7 +212,12 @@ class Repository:
 
     def _make(self, *words: str) -> None:
         """A new bare repository, in which a command has been run; it appears whole, or not at all."""
-        new = Path(tempfile.mkdtemp(prefix=".new-", dir=self._root))
+        oldest = time.time() - _ABANDONED
+        for path in self._root.glob(f"{_NEW}*"):
+            with suppress(OSError):
+                if path.stat().st_mtime < oldest:
+                    remove_tree(path)
+        new = Path(tempfile.mkdtemp(prefix=_NEW, dir=self._root))
         try:
             git = _Git(self.location, new)
             git.run("init", "--quiet", "--bare", "--template=", str(new))

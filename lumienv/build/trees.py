@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
 
 from lumienv.build.archives import unpack
+from lumienv.build.failures import not_as_promised
 from lumienv.build.folders import copy_project
 from lumienv.build.git import Repository, write_description
 from lumienv.build.static import Stated, stated, stated_in
@@ -54,11 +55,19 @@ def sdist_tree(kept: Kept, uploaded: str | None) -> Tree:
             f"{kept.filename} is not named as a source distribution",
             hint="choose another version, and tell those who run the index",
         ) from error
+
+    def lay(target: Path, _history: bool) -> Path:
+        project = _unpacked(kept, target)
+        if not _is_project(project):
+            raise not_as_promised(label, "they have no pyproject.toml and no setup.py")
+        return project
+
+    label = f"{name} {version}"
     return Tree(
-        label=f"{name} {version}",
+        label=label,
         whence="from its sources",
         key=("archive", kept.sha256, ""),
-        lay=lambda target, _history: _unpacked(kept, target),
+        lay=lay,
         version=str(version),
         uploaded=uploaded,
     )
@@ -135,9 +144,13 @@ def _inside(name: str, subdirectory: str) -> PurePosixPath:
 
 def _project(name: str, folder: Path, inside: PurePosixPath, shown: str) -> Path:
     project = folder / inside
-    if not (project / "pyproject.toml").is_file() and not (project / "setup.py").is_file():
+    if not _is_project(project):
         raise _no_project(name, shown, inside)
     return project
+
+
+def _is_project(folder: Path) -> bool:
+    return (folder / "pyproject.toml").is_file() or (folder / "setup.py").is_file()
 
 
 def _no_project(name: str, shown: str, inside: PurePosixPath) -> ManifestError:

@@ -144,6 +144,21 @@ def test_without_the_image_what_is_not_stated_cannot_be_had(bench: Bench) -> Non
         bench.builder(runtime=None).sdist_metadata(file)
 
 
+def test_a_build_that_failed_is_not_tried_again_in_the_same_run(bench: Bench) -> None:
+    file = offer(bench, "tiny", "1.0", tiny_project(fails="never"))
+    builder = bench.builder()
+    for _ in range(2):
+        with pytest.raises(BrokenReleaseError, match="its metadata cannot be prepared"):
+            builder.sdist_metadata(file)
+    assert len(bench.said) == 1
+
+
+def test_a_source_distribution_that_is_no_project_is_refused(bench: Bench) -> None:
+    file = offer(bench, "tiny", "1.0", {"README.md": ""})
+    with pytest.raises(BrokenReleaseError, match=r"they have no pyproject\.toml and no setup\.py"):
+        bench.builder().sdist_metadata(file)
+
+
 def test_where_builds_are_not_allowed_no_backend_runs(bench: Bench) -> None:
     file = offer(bench, "tiny", "1.0", tiny_project())
     for ask in (
