@@ -1,10 +1,9 @@
 """`SourceBuilder`: metadata and wheels of what is no wheel.
 
-Files are fetched and checked by the wheelhouse, repositories by `git`; `static` reads what is stated;
-`backend` runs what has to be run. Here it is decided which of them is needed.
+`whereabouts` finds the sources, `static` reads what is stated, `backend` runs what has to be run, `kept`
+remembers it. Here it is decided which of them is needed.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -13,22 +12,14 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from lumienv.build.address import is_wheel, local_place, take_archive
+from lumienv.build.address import is_wheel
 from lumienv.build.backend import Outcome, Task, Workplace, ask_backend
 from lumienv.build.failures import BuildFailedError, cycle, not_allowed, not_as_promised, not_at_hand
-from lumienv.build.git import Repository
 from lumienv.build.kept import Notes
 from lumienv.build.requirements import build_pins
 from lumienv.build.static import Stated, from_metadata_file, stated_in
-from lumienv.build.trees import (
-    Tree,
-    archive_tree,
-    check_name,
-    folder_tree,
-    git_tree,
-    needs_history,
-    sdist_tree,
-)
+from lumienv.build.trees import Tree, check_name, needs_history, sdist_tree
+from lumienv.build.whereabouts import Whereabouts
 from lumienv.errors import BrokenReleaseError, ManifestError
 from lumienv.image.snapshot import Snapshot
 from lumienv.index.client import IndexClient
@@ -87,8 +78,7 @@ class SourceBuilder:
         self._snapshot = snapshot
         self._client = client
         self._wheelhouse = wheelhouse
-        self._project = project
-        self._cache = cache
+        self._where = Whereabouts(client, wheelhouse, project, cache, say)
         self._scratch = scratch
         self._runtime = runtime
         self._exclude_newer = exclude_newer
@@ -97,7 +87,6 @@ class SourceBuilder:
         self._notes = Notes(cache, snapshot)
         self._platform = Platform.of(snapshot.python.version, snapshot.tags)
         self._pins: dict[tuple[str | None, ...], tuple[Pin, ...]] = {}
-        self._files: dict[str, Kept] = {}
         self._answers: dict[tuple[str, ...], CoreMetadata | BrokenReleaseError] = {}
         self._building: tuple[str, ...] = ()
         """what is being built that needs, for its build, what this builder is asked for"""
@@ -111,7 +100,7 @@ class SourceBuilder:
         """
         if not self._allowed:
             raise not_allowed(file.filename)
-        return self._metadata(sdist_tree(self._fetched(file), file.upload_time))
+        return self._metadata(sdist_tree(self._where.fetched(file), file.upload_time))
 
     def direct(self, name: str, source: Source, locked: Origin | None) -> Direct:
         """What a `git`, `url` or `path` source is.
@@ -119,7 +108,7 @@ class SourceBuilder:
         Raises ManifestError for one that is not there or is another package, PackageIndexError for one that
         cannot be fetched or is no longer what was locked, BrokenReleaseError for one that cannot be built.
         """
-        origin, kept = self._origin(name, source, locked)
+        origin, kept = self._where.origin(name, source, locked)
         if kept is not None and is_wheel(kept.filename):
             metadata = self._wheel_metadata(kept)
             if self._platform.rank(kept.filename) is None:
@@ -129,7 +118,7 @@ class SourceBuilder:
                     hint=f"name another wheel, or the sources of {name}",
                 )
         else:
-            metadata = self._metadata(self._tree(name, origin, kept))
+            metadata = self._metadata(self._where.tree(name, origin, kept))
         check_name(name, metadata, origin.location)
         version = as_version(metadata.version)
         if version is None:
@@ -145,91 +134,18 @@ class SourceBuilder:
         what it said; PackageIndexError and ManifestError as `direct`; StoreError for a full disk.
         """
         if isinstance(what, File):
-            return self._wheel_of(sdist_tree(self._fetched(what), what.upload_time), name)
-        kept = self._archive(name, what.location, what) if what.kind == "archive" else None
+            return self._wheel_of(sdist_tree(self._where.fetched(what), what.upload_time), name)
+        kept = self._where.archive(name, what.location, what) if what.kind == "archive" else None
         if kept is not None and is_wheel(kept.filename):
             return self._described(kept, name)
-        return self._wheel_of(self._tree(name, what, kept), name, editable=self._editable(name, what))
-
-    # -- where sources are ---------------------------------------------------------------------------------
-
-    def _origin(self, name: str, source: Source, locked: Origin | None) -> tuple[Origin, Kept | None]:
-        """Exactly what a source is now, and its file when it is an archive."""
-        if source.kind == "git":
-            same = locked is not None and (locked.kind, locked.location, locked.revision) == (
-                *("git", source.location, source.revision),
-            )
-            kept_commit = locked.commit if locked is not None and same else ""
-            commit = self._repository(source.location).commit(source.revision, kept_commit)
-            origin = Origin(
-                "git",
-                source.location,
-                revision=source.revision,
-                commit=commit,
-                subdirectory=source.subdirectory,
-            )
-            return origin, None
-        if source.kind == "path" and local_place(self._project, name, source.location).is_dir():
-            origin = Origin(
-                "directory", source.location, subdirectory=source.subdirectory, editable=source.editable
-            )
-            return origin, None
-        same = locked is not None and (locked.kind, locked.location) == ("archive", source.location)
-        kept = self._archive(name, source.location, locked if same else None)
-        origin = Origin(
-            "archive",
-            source.location,
-            filename=kept.filename,
-            sha256=kept.sha256,
-            size=kept.size,
-            subdirectory=source.subdirectory,
-        )
-        return origin, kept
-
-    def _archive(self, name: str, location: str, locked: Origin | None) -> Kept:
-        kept = self._files.get(location)
-        if kept is None or (locked is not None and kept.sha256 != locked.sha256):
-            kept = take_archive(self._wheelhouse, self._project, name, location, locked)
-            self._files[location] = kept
-        return kept
-
-    def _fetched(self, file: File) -> Kept:
-        """A file of an index, in the wheelhouse."""
-        kept = self._files.get(file.url)
-        if kept is None:
-            if file.sha256 is None:
-                kept = self._wheelhouse.take_in(file.filename, file.url)
-            else:
-                request = WheelRequest(file.filename, file.url, file.sha256, file.size)
-                path = self._wheelhouse.fetch([request])[file.filename]
-                kept = Kept(path, file.filename, file.sha256, path.stat().st_size)
-            self._files[file.url] = kept
-        return kept
-
-    def _repository(self, location: str) -> Repository:
-        return Repository(location, self._cache, offline=self._client.offline, say=self._say)
-
-    def _tree(self, name: str, origin: Origin, kept: Kept | None) -> Tree:
-        if origin.kind == "git":
-            return git_tree(name, self._repository(origin.location), origin.commit, origin.subdirectory)
-        if kept is not None:
-            return archive_tree(name, kept, origin.location, origin.subdirectory)
-        folder = local_place(self._project, name, origin.location)
-        return folder_tree(name, folder, origin.location, origin.subdirectory)
-
-    def _editable(self, name: str, origin: Origin) -> Path | None:
-        """The folder in which an editable project lies: its path is what the wheel will record."""
-        if not origin.editable or origin.kind != "directory":
-            return None
-        # Not through links: on a cluster the path that users know is one, and jobs see that.
-        folder = os.path.normpath(local_place(self._project, name, origin.location).absolute())
-        return Path(folder, origin.subdirectory)
+        tree = self._where.tree(name, what, kept)
+        return self._wheel_of(tree, name, self._where.editable(name, what))
 
     # -- metadata ------------------------------------------------------------------------------------------
 
     def _metadata(self, tree: Tree) -> CoreMetadata:
         """The metadata of a tree, asked once: a resolution comes back to a release that failed, too."""
-        asked = tree.key or (tree.whence,)
+        asked = tree.key or (tree.label, tree.whence)
         answer = self._answers.get(asked)
         if answer is None:
             try:
@@ -245,6 +161,7 @@ class SourceBuilder:
     def _find_metadata(self, tree: Tree) -> CoreMetadata:
         known = self._notes.metadata(tree.key) if tree.key else None
         if known is not None:
+            self._check(tree, known)
             return known
         found = tree.look() if tree.look is not None else None
         if found is not None and found.metadata is not None:
@@ -282,7 +199,9 @@ class SourceBuilder:
     def _wheel_of(self, tree: Tree, name: str, editable: Path | None = None) -> BuiltWheel:
         known = self._notes.wheel(tree.key) if tree.key else None
         kept = self._wheelhouse.held(known[1], known[0]) if known is not None else None
-        if kept is None:
+        if kept is not None:
+            self._check(tree, self._wheel_metadata(kept))
+        else:
             found = tree.look() if tree.look is not None else None
             with scratch_directory(self._scratch) as root:
                 place = Workplace(root)
