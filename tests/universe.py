@@ -128,6 +128,9 @@ class MemoryReader:
             raise BrokenReleaseError(found)
         return found
 
+    def reading_only(self) -> "MemoryReader":
+        return self
+
     def direct(self, name: str, source: Source, locked: Origin | None) -> Direct:
         self.asked.append(source.location)
         metadata = self._places[source.location]

@@ -102,6 +102,12 @@ class SourceBuilder:
             raise not_allowed(file.filename)
         return self._metadata(sdist_tree(self._where.fetched(file), file.upload_time))
 
+    def reading_only(self) -> "SourceBuilder":
+        """The same without a place to build in: to find out what allowing builds would lead to."""
+        reader = copy(self)
+        reader._allowed, reader._runtime = True, None
+        return reader
+
     def direct(self, name: str, source: Source, locked: Origin | None) -> Direct:
         """What a `git`, `url` or `path` source is.
 

@@ -125,7 +125,7 @@ def not_at_hand(label: str, image: str) -> BrokenReleaseError:
     """A lock without its image."""
     return BrokenReleaseError(
         f"{label} does not say what it needs before it is built, and {image} is not here to build it in",
-        hint="lock where the image lies, or choose a version that has a wheel",
+        hint="lock where the image is, which can build it",
     )
 
 

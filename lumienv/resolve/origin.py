@@ -60,6 +60,9 @@ class SourceReader(Protocol):
         PackageIndexError when an index fails.
         """
 
+    def reading_only(self) -> "SourceReader":
+        """The same, allowed to read what sources state of themselves, and never to build."""
+
     def direct(self, name: str, source: Source, locked: Origin | None) -> Direct:
         """Fetch a `git`, `url` or `path` source as far as its metadata needs it.
 

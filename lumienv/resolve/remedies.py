@@ -1,19 +1,18 @@
 """What would help, found by trying: each change that is proposed was searched with, and works."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from lumienv.errors import PackageIndexError
 from lumienv.image.known import KnownImage
 from lumienv.index.pages import File
 from lumienv.manifest import Dependency
 from lumienv.resolve.candidates import Candidate, Kind, Refusal, as_version
 from lumienv.resolve.check import broken_by
-from lumienv.resolve.nearmiss import NearMiss, is_standard_library, near_misses, of_import
+from lumienv.resolve.misspelt import misspelt
 from lumienv.resolve.policy import Policy
 from lumienv.resolve.proposals import (
     array,
@@ -23,17 +22,13 @@ from lumienv.resolve.proposals import (
     nearest_release,
     quoted,
     ranged,
-    renamed,
     with_constraint,
 )
-from lumienv.resolve.provider import Provider
 from lumienv.resolve.requirements import spelled, user_requirement
-from lumienv.resolve.search import Chosen, DeadEnd, SearchTooLongError, search
 from lumienv.resolve.story import Story
+from lumienv.resolve.trial import Found, Trial
 from lumienv.resolve.wheeltags import least_wanted
 
-_MOST_SEARCHES = 16
-_MOST_ROUNDS = 2_000
 _MOST_SHOWN = 4
 
 
@@ -61,30 +56,19 @@ def remedies(
     return Advice(tuple(found.all()[:_MOST_SHOWN]), tuple(found.remarks))
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What a search with a change found."""
-
-    provider: Provider
-    chosen: Chosen
-
-
-class _Remedies:
+class _Remedies(Trial):
     def __init__(
         self, story: Story, core: Sequence[Dependency], lines: Sequence[Dependency], elsewhere: Elsewhere
     ) -> None:
+        super().__init__(story.provider, lines)
         self.story = story
-        self.provider = story.provider
-        self.policy = story.provider.policy
         self.core = core
-        self.lines = lines
         self.elsewhere = elsewhere
         self.names = list(dict.fromkeys((*story.clashes, *sorted(story.chain))))
-        self.searches = 0
         self.remarks: list[str] = []
 
     def all(self) -> list[str]:
-        found = [*self.misspelt()]
+        found = [*misspelt(self, self.story.clashes, self.core)]
         if found:
             return found
         found = [*self.other_build()]
@@ -109,84 +93,7 @@ class _Remedies:
         if not self._of_another_build():
             found += self.other_image()
         found += self.other_platform()
-        return found or [self.left_out()]
-
-    def search(self, policy: Policy, lines: Sequence[Dependency] | None = None) -> _Found | None:
-        """What fits with a change; None for nothing, or when enough has been tried."""
-        if self.searches == _MOST_SEARCHES:
-            return None
-        self.searches += 1
-        provider = Provider(self.provider.snapshot, self.provider.client, policy, known=self.provider)
-        try:
-            result = search(provider, provider.roots(self.lines if lines is None else lines), _MOST_ROUNDS)
-        except (SearchTooLongError, PackageIndexError):
-            return None
-        return None if isinstance(result, DeadEnd) else _Found(provider, result)
-
-    def with_line(self, entry: Dependency, text: str) -> _Found | None:
-        """What fits with another text on one of the user's lines; "" takes the line out."""
-        changed = replace(entry, text=text)
-        rest = [changed if one is entry else one for one in self.lines if text or one is not entry]
-        return self.search(self.policy, rest)
-
-    # -- names -------------------------------------------------------------------------------------------
-
-    def misspelt(self) -> Iterator[str]:
-        """A name that no index has, or only as an empty shell: what may have been meant."""
-        for name in self.story.clashes:
-            if name in self.provider.image or name in self.provider.direct:
-                continue
-            own = next((entry for entry in self.core if name_of(entry) == name), None)
-            releases = self.provider.releases(name)
-            if releases is None:
-                yield from self._unknown(name, own)
-            elif own is not None and not any(releases.usable(version) for version in releases.versions):
-                yield from self._respelt(own, of_import(user_requirement(own).name, self.provider))
-
-    def _unknown(self, name: str, own: Dependency | None) -> Iterator[str]:
-        pinned = any(name in source.packages for source in self.provider.client.sources)
-        if own is None:
-            if self.search(replace(self.policy, omit=self.policy.omit | {name})) is not None:
-                shown = array({*self.policy.omit, name})
-                yield f"leave it out, if it is provided otherwise or not needed: [resolve] omit = {shown}"
-        elif pinned:
-            # Not: take it from another index. A name that is private would then be anybody's to provide.
-            yield f"check the spelling of {quoted([own], '')}, and the index that [sources] names for it"
-            return
-        else:
-            written = user_requirement(own).name
-            if is_standard_library(written) and self.with_line(own, "") is not None:
-                yield f"leave out {quoted([own], '')}: {written} is a part of Python"
-                return
-            others = {name_of(entry) for entry in self.lines if entry is not own}
-            proposals = list(self._respelt(own, near_misses(written, self.provider, others)))
-            if proposals:
-                yield from proposals
-                return
-            yield f"check the spelling of {quoted([own], '')}"
-        yield 'name the index that has it: [[index]] url = "https://…"'
-
-    def _respelt(self, own: Dependency, misses: Iterable[NearMiss]) -> Iterator[str]:
-        """The user's line with another name, as far as that fits; those of one origin, at most two."""
-        others = {name_of(entry): entry for entry in self.lines if entry is not own}
-        taken = 0
-        for miss in misses:
-            if taken and not miss.guess:
-                continue
-            if miss.name in others:
-                if self.with_line(own, "") is not None:
-                    taken += 1
-                    meant = quoted([others[miss.name]], "")
-                    yield f"leave out {quoted([own], '')}: {meant} may be what is meant"
-            else:
-                for specifier in dict.fromkeys((user_requirement(own).specifier, SpecifierSet())):
-                    text = str(renamed(own, miss.name, specifier))
-                    if self.with_line(own, text) is not None:
-                        taken += 1
-                        yield f"write {in_toml(text)} instead of {quoted([own], '')}: {miss.why}"
-                        break
-            if taken and not miss.guess:
-                return
+        return found or [*self.elsewhere_built(), self.left_out()]
 
     # -- the user's own lines ----------------------------------------------------------------------------
 
@@ -322,7 +229,10 @@ class _Remedies:
     def built(self) -> Iterator[str]:
         """Source distributions."""
         if not self.policy.build:
-            found = self.search(replace(self.policy, build=True))
+            reader = self.provider.reader
+            found = self.search(
+                replace(self.policy, build=True), reader=reader.reading_only() if reader else None
+            )
             if found is not None:
                 yield f'allow building from sources: [resolve] build = "allow"{_taking(found, *self.names)}'
 
@@ -365,7 +275,7 @@ class _Remedies:
                     change += f"\n  and {line}, as the image's own packages need it"
                 yield f"let the overlay shadow the image's {name}: {change}{_taking(found, name)}"
 
-    def _broken(self, found: _Found | None, name: str) -> list[str]:
+    def _broken(self, found: Found | None, name: str) -> list[str]:
         """What of the image would not hold any longer; a replacement that is not there breaks itself."""
         if found is None or name not in found.chosen:
             return [""]
@@ -425,6 +335,15 @@ class _Remedies:
             for one in want.requirement.specifier
         )
 
+    def elsewhere_built(self) -> Iterator[str]:
+        """What the reader of sources has to say, as far as it is more than "take another release"."""
+        errors = [error for name, error in self.provider.unreadable.items() if name.split()[0] in self.names]
+        for hint in dict.fromkeys((error.hint or "").partition("\n")[0] for error in errors):
+            # All other releases were tried already.
+            if hint and "[resolve]" not in hint and "another version" not in hint:
+                yield hint.removesuffix(", or").rstrip(";")
+                return
+
     def left_out(self) -> str:
         """Nothing else that was tried works."""
         return next(self._leaving_out(), f"leave out {quoted(self.core, 'or')}")
@@ -443,7 +362,7 @@ class _Remedies:
         return [file.detail for file in files if isinstance(file, Refusal) and file.kind is kind]
 
 
-def _taking(found: _Found, *names: str) -> str:
+def _taking(found: Found, *names: str) -> str:
     """What a change leads to: `, for accel 2.0`."""
     taken = [str(found.chosen[name]) for name in names if name in found.chosen and found.chosen[name].file]
     return f", for {' and '.join(taken[:3])}" if taken else ""

@@ -16,6 +16,7 @@ _LISTED = 5  # versions that are listed one by one
 _RANGES = 3  # different ranges of one name that are told one by one
 _MOST_FACTS = 16
 _EXTRA = re.compile(r"""extra == ['"]([^'"]+)['"]""")
+_SAID = 3  # lines of what a build said
 _REASON = 80  # characters of an author's words
 _PLURALS = {"needs": "need", "has": "have", "was": "were", "is": "are"}
 
@@ -155,19 +156,26 @@ class Story:
                 text += f"  ([resolve] overrides, {want.override.where})"
             target = want.name if want.unusable is None else f"{want.name} itself"
             by_target.setdefault(target, {}).setdefault(text, []).append(parent)
-        told: list[tuple[Version, str]] = []
+        told: list[tuple[Version, Sequence[str]]] = []
         for target, texts in by_target.items():
             groups = sorted(texts.items(), key=lambda item: _newest(item[1]), reverse=True)
             shown = groups if len(groups) <= _RANGES else groups[:1]
             for text, parents in shown:
+                newest = _newest(parents)
                 fact = _about(name, [parent.version for parent in parents], text, parents[0])
-                told.append((_newest(parents), fact))
+                error = self.provider.unreadable.get(f"{name} {newest}")
+                told.append((newest, [fact, *(error.facts[-_SAID:] if error else ())]))
             rest = [parent for _, parents in groups[len(shown) :] for parent in parents]
             if rest:
-                which = _about(name, [parent.version for parent in rest], "each need")
-                what = "what is not there" if target.endswith(" itself") else f"other releases of {target}"
-                told.append((_newest(rest), f"{which} {what}, which do not fit either"))
-        yield from (fact for _, fact in sorted(told, key=lambda one: one[0], reverse=True))
+                itself = target.endswith(" itself")
+                says = (
+                    "cannot be used either"
+                    if itself
+                    else f"each need other releases of {target}, which do not fit either"
+                )
+                told.append((_newest(rest), [_about(name, [parent.version for parent in rest], says)]))
+        for _, facts in sorted(told, key=lambda one: one[0], reverse=True):
+            yield from facts
 
     def _passed_over(self, name: str) -> Iterator[str]:
         """Releases that might have done, were they usable: one line."""
@@ -184,7 +192,8 @@ class Story:
         package = self.provider.image.get(name)
         if name in self.provider.direct and package is None:
             direct = self.provider.direct.read(name)
-            yield f"{direct.origin}, from where {name} comes, has {name} {direct.version}"
+            folder = "the folder " if direct.origin.kind == "directory" else ""
+            yield f"{name} comes from {folder}{direct.origin}, which has {name} {direct.version}"
             return
         if package is None:
             yield from self._offered(name)

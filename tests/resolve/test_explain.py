@@ -427,6 +427,7 @@ def test_broken_metadata(world: World) -> None:
         error: no set of packages fits on top of IMAGE
           you ask for tool  (lumienv.toml:2)
           tool 2.0 cannot be used: the metadata of tool-2.0-py3-none-any.whl is that of another project
+          the file name says tool, its METADATA says other
           tool 1.0 has broken metadata: "not a requirement!!" is no requirement
           tool 0.9 needs lib from an address, not from an index
         help: leave out "tool" (lumienv.toml:2)

@@ -1,0 +1,56 @@
+"""Changes are tried before they are proposed: a search with another policy, or with other lines."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from lumienv.errors import PackageIndexError
+from lumienv.manifest import Dependency
+from lumienv.resolve.origin import SourceReader
+from lumienv.resolve.policy import Policy
+from lumienv.resolve.provider import Provider
+from lumienv.resolve.search import Chosen, DeadEnd, SearchTooLongError, search
+
+_MOST_SEARCHES = 16
+_MOST_ROUNDS = 2_000
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search with a change found."""
+
+    provider: Provider
+    chosen: Chosen
+
+
+class Trial:
+    """Searches on the same image and indexes, up to a bound; `lines` are the user's that are to hold."""
+
+    def __init__(self, provider: Provider, lines: Sequence[Dependency]) -> None:
+        self.provider = provider
+        self.policy = provider.policy
+        self.lines = lines
+        self.searches = 0
+
+    def search(
+        self,
+        policy: Policy,
+        lines: Sequence[Dependency] | None = None,
+        reader: SourceReader | None = None,
+    ) -> Found | None:
+        """What fits with a change; None for nothing, or when enough has been tried."""
+        if self.searches == _MOST_SEARCHES:
+            return None
+        self.searches += 1
+        provider = Provider(self.provider.snapshot, self.provider.client, policy, known=self.provider)
+        provider.reader = reader or provider.reader
+        try:
+            result = search(provider, provider.roots(self.lines if lines is None else lines), _MOST_ROUNDS)
+        except (SearchTooLongError, PackageIndexError):
+            return None
+        return None if isinstance(result, DeadEnd) else Found(provider, result)
+
+    def with_line(self, entry: Dependency, text: str) -> Found | None:
+        """What fits with another text on one of the user's lines; "" takes the line out."""
+        changed = replace(entry, text=text)
+        rest = [changed if one is entry else one for one in self.lines if text or one is not entry]
+        return self.search(self.policy, rest)
