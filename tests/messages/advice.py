@@ -3,8 +3,11 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from textwrap import dedent
 
 import tomlkit
+from messages.scene import Scene
 
 _TEXT = r"""("[^"]+"|'[^']+')"""
 _WHERE = r" \(lumienv\.toml:(\d+)\)"
@@ -14,6 +17,7 @@ _FOR_PEOPLE = (
     "check the spelling of ",
     "name the index that has it: ",
     "check the network",
+    "lock where the image is, which can build it",
     "run the command once without `--offline`",
     "write a name, with extras, versions and a marker as needed: ",
 )
@@ -64,6 +68,25 @@ def changed(toml: str, proposal: str) -> list[str]:
         return [tomlkit.dumps(document)]
     assert proposal.startswith(_FOR_PEOPLE), f"a kind of advice that no test carries out: {proposal}"
     return []
+
+
+def with_image(scene: Scene, troubles: list[list[str]]) -> Scene | None:
+    """The scene with an image as it is advised in each trouble; None where no other image is."""
+    for alternatives in troubles:
+        advised = next((one for one in alternatives if one.startswith("choose an image with ")), None)
+        if advised is None:
+            return None
+        wanted = advised.removeprefix("choose an image with ").partition(": ")[0]
+        if (match := re.fullmatch(r"Python \D*(\d+\.\d+)", wanted)) is not None:
+            scene = replace(scene, python=f"{match[1]}.0")
+        elif (match := re.fullmatch(r"glibc 2\.(\d+) or newer", wanted)) is not None:
+            scene = replace(scene, glibc=int(match[1]))
+        else:
+            match = re.fullmatch(r"([\w-]+)[>=]=([^,]+)(,.*)?", wanted)
+            assert match, wanted
+            others = [line for line in scene.image.splitlines() if line.split()[:1] not in ([], [match[1]])]
+            scene = replace(scene, image=dedent("\n".join(others)) + f"\n{match[1]} {match[2]}")
+    return scene
 
 
 def _lines(text: str) -> Iterator[tuple[str, int]]:

@@ -3,39 +3,40 @@
 The index is told a release a line, its particulars between bars:
 
     accel 2.0 | needs torch>=2.8 & numpy | python >=3.10 | wheel cp312-cp312-macosx_11_0_arm64 | yanked why
-    accel 1.0 | sources | uploaded 2025-01-01 | extra audio | name other | broken
+    accel 1.0 | sources | unstated | uploaded 2025-01-01 | extra audio | broken
     group: accel 0.9                           (on the second index)
-    place https://example.org/mylib: mylib 1.2 (a source outside all indexes)
+    place mylib: mylib 1.2 | needs torch       (a folder in the project)
 
 and so is the image: `numba 0.60 | needs numpy<2.1 | modules numba`.
 """
 
 import io
 import json
-import os
 import re
+import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from textwrap import dedent, indent
 from unittest.mock import patch
 
+import pytest
+from entry_point import clean_environment, lumienv
 from index_server import IndexServer
-from universe import IMAGE, MemoryReader, snapshot
+from universe import IMAGE, snapshot
 from wheels import make_wheel
 
 from lumienv.errors import LumienvError
-from lumienv.image.snapshot import ImagePackage, Snapshot, snapshot_from_json
-from lumienv.index.metadata import CoreMetadata
-from lumienv.manifest import Manifest
-from lumienv.project import index_client, open_project
-from lumienv.resolve import Resolution, resolver
-from lumienv.resolve.resolver import Request, resolve
+from lumienv.image.snapshot import ImagePackage, Snapshot
+from lumienv.project import open_project
+from lumienv.project.lock import lock
+from lumienv.resolve import resolver
 from lumienv.resolve.search import MAX_ROUNDS, search
-from lumienv.ui import show_error
+from lumienv.ui import Output, show_error
 
+HOME = "/scratch/project_465000000/me"
 PUBLIC = "https://packages.example.org"
 GROUP = "https://group.example.org"
 _UPLOADED = "2025-06-01"
@@ -51,6 +52,8 @@ class Scene:
     index: str = ""
     image: str = ""
     python: str = "3.12.9"
+    glibc: int = 31
+    """the C library's, after `2.`"""
     words: Sequence[str] = ()
     """options of `lumienv lock`"""
     reachable: bool = True
@@ -74,13 +77,13 @@ class Scene:
         return (
             f"{'=' * 110}\n{self.title}\n{'-' * 110}\n"
             f"lumienv.toml\n{numbered}\n"
-            f"the image (Python {self.python}, glibc 2.31)\n{indent(image, '    ')}\n"
+            f"the image (Python {self.python}, glibc 2.{self.glibc})\n{indent(image, '    ')}\n"
             f"the index\n{indent(index, '    ')}\n\n"
             f"$ {' '.join(('lumienv lock', *self.words))}\n{message}\n"
         )
 
 
-@dataclass
+@dataclass(frozen=True)
 class Stage:
     """A scene set up: a project folder and indexes that run."""
 
@@ -88,40 +91,55 @@ class Stage:
     directory: Path
     public: IndexServer
     group: IndexServer
-    reader: MemoryReader
-    environ: Mapping[str, str] = field(default_factory=dict)
 
-    def lock(self, toml: str | None = None) -> Resolution:
-        """What `lumienv lock` finds, with this lumienv.toml. Raises LumienvError."""
-        text = (self.scene.toml if toml is None else toml).replace(f"{GROUP}/simple", self.group.url)
+    @property
+    def environ(self) -> dict[str, str]:
+        return {**clean_environment(self.directory), "UV_DEFAULT_INDEX": self.public.url}
+
+    def write(self, toml: str) -> None:
+        text = toml.replace(f"{GROUP}/simple", self.group.url)
         (self.directory / "lumienv.toml").write_text(text)
-        offline = "--offline" in self.scene.words
-        project = open_project(str(self.directory), self.environ, offline=offline)
-        search_for = partial(search, max_rounds=self.scene.rounds or MAX_ROUNDS)
-        with index_client(project) as client, patch.object(resolver, "search", search_for):
-            request = Request(project.manifest, self._snapshot(project.manifest), {})
-            return resolve(request, client, self.reader)
 
-    def _snapshot(self, manifest: Manifest) -> Snapshot:
-        path = self.directory / manifest.image.value
-        return snapshot_from_json(path.read_text(), str(path))
+    def lock(self, toml: str) -> None:
+        """The step behind `lumienv lock`, with this lumienv.toml. Raises LumienvError."""
+        self.write(toml)
+        project = open_project(str(self.directory), self.environ, offline="--offline" in self.scene.words)
+        bound = partial(search, max_rounds=self.scene.rounds or MAX_ROUNDS)
+        with patch.object(resolver, "search", bound):
+            lock(project, Output(quiet=True), dry_run=True)
+
+    def lock_on(self, scene: Scene) -> None:
+        """The same with the image of another scene."""
+        path = self.directory / "image.json"
+        kept = path.read_text()
+        try:
+            path.write_text(_image(scene).to_json())
+            self.lock(self.scene.toml)
+        finally:
+            path.write_text(kept)
 
     def message(self) -> str:
         """What is printed, complete, with the indexes' names in place of their ports."""
-        try:
-            self.lock()
-        except LumienvError as error:
-            said = io.StringIO()
-            with redirect_stderr(said):
-                show_error(error, color=False)
-        else:
-            raise AssertionError(f"{self.scene.title}: this can be locked")
-        text = said.getvalue().rstrip("\n")
+        text = self._bounded() if self.scene.rounds else self._printed()
         for server, shown in ((self.public, PUBLIC), (self.group, GROUP)):
-            text = text.replace(server.root, shown).replace(
-                f"127.0.0.1:{server.port}", shown.partition("//")[2]
-            )
-        return text.replace(str(self.directory), "/scratch/project_465000000/me")
+            text = text.replace(server.root, shown)
+            text = text.replace(f"127.0.0.1:{server.port}", shown.partition("//")[2])
+        return text.replace(str(self.directory), HOME).rstrip("\n")
+
+    def _printed(self) -> str:
+        self.write(self.scene.toml)
+        said = lumienv("lock", *self.scene.words, cwd=self.directory, env=self.environ)
+        assert (said.returncode, said.stdout) == (1, ""), f"{self.scene.title}: {said}"
+        return said.stderr
+
+    def _bounded(self) -> str:
+        """The same without the program: nobody waits for the rounds that it would take."""
+        said = io.StringIO()
+        with pytest.raises(LumienvError) as caught:
+            self.lock(self.scene.toml)
+        with redirect_stderr(said):
+            show_error(caught.value, color=False)
+        return said.getvalue()
 
 
 @contextmanager
@@ -133,18 +151,11 @@ def staged(scene: Scene, directory: Path) -> Iterator[Stage]:
             (directory / name).mkdir(parents=True)
             servers.append(stack.enter_context(IndexServer(directory / name, sidecars=True)))
         public, group = servers
-        reader = _fill(dedent(scene.index).strip(), public, group)
+        _fill(dedent(scene.index).strip(), public, group, directory)
         (directory / "image.json").write_text(_image(scene).to_json())
-        environ = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(directory),
-            "LUMIENV_SITE": "generic",
-            "LUMIENV_CACHE_DIR": str(directory / "cache"),
-            "UV_DEFAULT_INDEX": public.url,
-        }
         if not scene.reachable:
             public.close()
-        yield Stage(scene, directory, public, group, reader, environ)
+        yield Stage(scene, directory, public, group)
 
 
 def _image(scene: Scene) -> Snapshot:
@@ -159,31 +170,23 @@ def _image(scene: Scene) -> Snapshot:
                 modules=tuple(_all(parts, "modules", "&")),
             )
         )
-    made = snapshot(*packages, python=scene.python)
+    libraries = [f"manylinux_2_{minor}_x86_64" for minor in range(scene.glibc, 16, -1)]
+    made = snapshot(*packages, python=scene.python, platforms=libraries)
     assert made.image.name == IMAGE
     return made
 
 
-def _fill(text: str, public: IndexServer, group: IndexServer) -> MemoryReader:
-    """Puts the releases on their indexes; returns what can be read of sources."""
+def _fill(text: str, public: IndexServer, group: IndexServer, project: Path) -> None:
+    """Puts the releases on their indexes, and the places into the project."""
     dates: dict[str, str] = {}
-    sources: dict[str, CoreMetadata | str] = {}
-    places: dict[str, CoreMetadata] = {}
     for line in text.splitlines():
         if line.startswith("place "):
-            location, line = line[6:].split(": ", 1)
-            (name, version), parts = _parts(line)
-            places[location] = CoreMetadata(name, version, tuple(_all(parts, "needs", "&")))
+            _place(project, *line[6:].split(": ", 1))
             continue
         server, line = (group, line[6:]) if line.startswith("group:") else (public, line)
         (name, version), parts = _parts(line)
         if "sources" in parts:
-            filename = f"{name.replace('-', '_')}-{version}.tar.gz"
-            (server.directory / filename).write_bytes(b"never opened")
-            sources[filename] = CoreMetadata(name, version, tuple(_all(parts, "needs", "&")))
-            if "unbuildable" in parts:
-                sources[filename] = parts["unbuildable"][0]
-            files = [filename]
+            files = [_sources(server.directory, name, version, parts)]
         else:
             files = [
                 make_wheel(
@@ -214,7 +217,36 @@ def _fill(text: str, public: IndexServer, group: IndexServer) -> MemoryReader:
             page = {"meta": {"api-version": "1.1"}, "name": project, "files": entries}
             body = json.dumps(page).encode()
             server.pages[f"/simple/{project}/"] = ("application/vnd.pypi.simple.v1+json", body)
-    return MemoryReader(sources, places)
+
+
+def _sources(folder: Path, name: str, version: str, parts: Mapping[str, Sequence[str]]) -> str:
+    """A source distribution; what an `unstated` one needs only its build would tell (PEP 643)."""
+    stem = f"{name.replace('-', '_')}-{version}"
+    stated = "2.1" if "unstated" in parts else "2.2"
+    lines = [f"Metadata-Version: {stated}", f"Name: {name}", f"Version: {version}"]
+    lines += [f"Requires-Dist: {requirement}" for requirement in _all(parts, "needs", "&")]
+    members = {
+        "PKG-INFO": "\n".join([*lines, ""]),
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\n',
+    }
+    with tarfile.open(folder / f"{stem}.tar.gz", "w:gz") as archive:
+        for member, content in members.items():
+            entry = tarfile.TarInfo(f"{stem}/{member}")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content.encode()))
+    return f"{stem}.tar.gz"
+
+
+def _place(project: Path, location: str, line: str) -> None:
+    """A project in a folder, which states what it is."""
+    (name, version), parts = _parts(line)
+    folder = project / location
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(
+        f'[project]\nname = "{name}"\nversion = "{version}"\n'
+        f"dependencies = {json.dumps(_all(parts, 'needs', '&'))}\n"
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\n'
+    )
 
 
 def _parts(line: str) -> tuple[tuple[str, str], dict[str, list[str]]]:

@@ -310,22 +310,25 @@ SCENES = (
         """,
     ),
     Scene(
-        "There are sources only, and they cannot be built",
+        "There are sources only, which would have to be built, and the image is not at hand",
         """
         dependencies = ["oldtool", "h5py"]
         """,
         """
-        oldtool 0.3 | sources | unbuildable oldtool 0.3 cannot be built: there is no nvcc
+        oldtool 0.3 | sources | unstated
         h5py 3.11
         """,
     ),
     Scene(
         "A direct source needs what the image has not",
         """
-        dependencies = ["mylib @ git+https://example.org/mylib@main"]
+        dependencies = ["mylib"]
+
+        [sources]
+        mylib = { path = "mylib" }
         """,
         """
-        place https://example.org/mylib: mylib 1.2 | needs torch>=2.8
+        place mylib: mylib 1.2 | needs torch>=2.8
         """,
         TORCH,
     ),
@@ -335,10 +338,10 @@ SCENES = (
         dependencies = ["mylib", "app>=2"]
 
         [sources]
-        mylib = { path = "./mylib" }
+        mylib = { path = "mylib" }
         """,
         """
-        place ./mylib: mylib 1.2
+        place mylib: mylib 1.2
         app 2.0 | needs mylib>=2
         app 1.0 | needs mylib
         """,
@@ -483,6 +486,13 @@ SCENES = (
         sklearn 0.0.post12 | sources
         scikit-learn 1.7.0
         """,
+    ),
+    Scene(
+        "The name of a module that is a part of Python",
+        """
+        dependencies = ["tkinter", "h5py"]
+        """,
+        "h5py 3.11",
     ),
     Scene(
         "A package needs one that no index has",
