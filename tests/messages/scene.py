@@ -58,6 +58,8 @@ class Scene:
     """options of `lumienv lock`"""
     reachable: bool = True
     """whether the index answers at all"""
+    resolved: bool = True
+    """whether it comes to a resolution at all"""
     rounds: int | None = None
     """after how many rounds the search is given up; None: as it is"""
 

@@ -510,6 +510,7 @@ SCENES = (
         dependencies = ["h5py"]
         """,
         reachable=False,
+        resolved=False,
     ),
     Scene(
         "Offline, with nothing in the cache",
@@ -520,6 +521,7 @@ SCENES = (
         h5py 3.11
         """,
         words=("--offline",),
+        resolved=False,
     ),
     Scene(
         "A second index takes a name, and its releases do not do",
@@ -728,11 +730,13 @@ SCENES = (
         h5py 3.11
         datasets 3.0
         """,
+        resolved=False,
     ),
     Scene(
         "A line that is no requirement, and nobody knows what was meant",
         """
         dependencies = ["h5py >= three"]
         """,
+        resolved=False,
     ),
 )
