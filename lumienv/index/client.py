@@ -294,6 +294,21 @@ class IndexClient:
         return None
 
 
+def import_early() -> None:
+    """Import in a thread what requests and their answers will need: 0.1 s, while others are awaited."""
+    threading.Thread(target=_import, name="lumienv-import", daemon=True).start()
+
+
+def _import() -> None:
+    import urllib3  # noqa: F401
+
+    import lumienv.index.failures
+    import lumienv.index.json_page
+    import lumienv.index.keyring
+    import lumienv.index.transport
+    import lumienv.index.wheel_metadata  # noqa: F401
+
+
 def _page(source: IndexSource, project: str, answer: "Answer") -> Page:
     try:
         if answer.status != 200:

@@ -129,10 +129,12 @@ def snapshot_of(project: Project, base: Base) -> Snapshot:
 
 def index_client(project: Project, *, refresh: bool = False) -> "IndexClient":
     """A client for the project's indexes; `refresh` asks them whether cached pages still hold."""
-    from lumienv.index.client import IndexClient
+    from lumienv.index.client import IndexClient, import_early
 
     cache = project.site.cache / "index"
     cold = not cache.exists()
+    if cold and not project.offline:
+        import_early()  # meanwhile uv is asked for the default index
     client = IndexClient(
         index_sources(project.manifest, cache, project.environ),
         cache=cache,
