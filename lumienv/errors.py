@@ -58,6 +58,10 @@ class ResolutionError(LumienvError):
     """No set of packages satisfies the requirements on top of the image."""
 
 
+class SearchGivenUpError(ResolutionError):
+    """The search was longer than anybody waits for: whether there is a solution is not known."""
+
+
 class LockError(LumienvError):
     """The lock file is missing, damaged, or no longer belongs to the manifest or to the image."""
 

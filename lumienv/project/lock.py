@@ -9,7 +9,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from lumienv.errors import LockError, ResolutionError
+from lumienv.errors import LockError, ResolutionError, SearchGivenUpError
 from lumienv.files import disk_errors, write_atomically
 from lumienv.image.snapshot import Base, Snapshot
 from lumienv.lockdigest import LOCK_NAME
@@ -129,10 +129,14 @@ def _resolve(
         where = base.path or base.name
         report.detail(f"image {where}: Python {snapshot.python.version}, {len(snapshot.packages)} packages")
         request = Request(project.manifest, snapshot, kept.versions, kept.origins, others)
+        last = refresh or project.offline
         try:
-            return snapshot, resolve(request, client, source_builder(project, snapshot, client, report))
+            builder = source_builder(project, snapshot, client, report)
+            return snapshot, resolve(request, client, builder, explained=last)
+        except SearchGivenUpError:
+            raise  # a few releases more make no search shorter
         except ResolutionError:
-            if refresh or project.offline:
+            if last:
                 raise
     with index_client(project, refresh=True) as client:
         return snapshot, resolve(request, client, source_builder(project, snapshot, client, report))

@@ -7,7 +7,7 @@ the message speaks of nothing else. `story` then tells what happened in that sea
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from lumienv.errors import PackageIndexError, ResolutionError
+from lumienv.errors import PackageIndexError, ResolutionError, SearchGivenUpError
 from lumienv.manifest import Dependency, Manifest
 from lumienv.resolve.elsewhere import Others, first_that_fits, no_others
 from lumienv.resolve.policy import Policy
@@ -60,7 +60,7 @@ def explain(end: DeadEnd, manifest: Manifest, images: Others = no_others) -> Res
     )
 
 
-def given_up(provider: Provider, manifest: Manifest, error: SearchTooLongError) -> ResolutionError:
+def given_up(provider: Provider, manifest: Manifest, error: SearchTooLongError) -> SearchGivenUpError:
     """The failure of a search that did not end: which packages kept it busy, and what would shorten it."""
     counts = error.record.rejections.most_common(3)
     busiest = [name for name, _ in counts]
@@ -83,7 +83,7 @@ def given_up(provider: Provider, manifest: Manifest, error: SearchTooLongError) 
             if newest
             else f"leave out {quoted(_in_order(asked, manifest), 'or')}, to see which of them it is"
         )
-    return ResolutionError(
+    return SearchGivenUpError(
         f"the search for packages on top of {provider.snapshot.image.name} was given up "
         f"after {error.rounds} rounds",
         *facts,

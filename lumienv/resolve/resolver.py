@@ -39,10 +39,13 @@ class Request:
     """the images that a failure may point to"""
 
 
-def resolve(request: Request, client: IndexClient, reader: SourceReader | None = None) -> Resolution:
+def resolve(
+    request: Request, client: IndexClient, reader: SourceReader | None = None, *, explained: bool = True
+) -> Resolution:
     """Resolve, and have the result checked independently.
 
-    Without a `reader` source distributions are no candidates, and direct sources cannot be asked for.
+    Without a `reader` source distributions are no candidates, and direct sources cannot be asked for. A
+    failure is `explained` with what was found by trying, unless it will be tried again anyway.
     Raises ResolutionError when nothing fits, ManifestError for a requirement that cannot be read,
     PackageIndexError when an index fails.
     """
@@ -58,7 +61,9 @@ def resolve(request: Request, client: IndexClient, reader: SourceReader | None =
         provider = Provider(snapshot, client, replace(policy, judge_stand_ins=False), known=provider)
         chosen = _search(provider, manifest)
     if isinstance(chosen, DeadEnd):
-        raise explain(chosen, manifest, request.others)
+        if explained:
+            raise explain(chosen, manifest, request.others)
+        raise ResolutionError(f"no set of packages fits on top of {snapshot.image.name}")
     roots = provider.roots(manifest.dependencies)
     groups = {name: provider.roots(entries) for name, entries in manifest.groups.items()}
     pins, provided = _pins(chosen, provider, roots, groups)
