@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+import tomli_w
 from uv import find_uv_bin
 from wheels import make_wheel
 from workspace import locked
@@ -116,10 +118,10 @@ def test_uv_and_pip_read_the_lock(project, tmp_path):
     subprocess.run([find_uv_bin(), "venv", "-q", "--python", sys.executable, str(tmp_path / "v")], check=True)
     python = str(tmp_path / "v/bin/python")
     # The lock is for the image's Python; here only the reading of it is of interest.
-    text = project.lock_path.read_text()
-    lines = [line for line in text.splitlines() if not line.startswith(("environments", "requires-python"))]
+    lock = tomllib.loads(project.lock_path.read_text())
+    del lock["environments"], lock["requires-python"]
     copy = tmp_path / "pylock.copy.toml"
-    copy.write_text("\n".join(lines))
+    copy.write_text(tomli_w.dumps(lock))
 
     words = ["pip", "install", "--dry-run", "--python", python, "--preview", "-r", str(copy)]
     done = project.shell([find_uv_bin(), *words])
