@@ -4,6 +4,7 @@
 remembers it. Here it is decided which of them is needed.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -14,7 +15,14 @@ from packaging.utils import canonicalize_name
 
 from lumienv.build.address import is_wheel
 from lumienv.build.backend import Outcome, Task, Workplace, ask_backend
-from lumienv.build.failures import BuildFailedError, cycle, not_allowed, not_as_promised, not_at_hand
+from lumienv.build.failures import (
+    BuildFailedError,
+    cycle,
+    not_allowed,
+    not_as_promised,
+    not_at_hand,
+    not_tried,
+)
 from lumienv.build.kept import Notes
 from lumienv.build.requirements import build_pins
 from lumienv.build.static import Stated, from_metadata_file, stated_in
@@ -46,6 +54,11 @@ class BuiltWheel:
     sha256: str
     size: int
     path: Path
+
+
+# A search walks back through the releases of a name; where some of them fail, the others mostly do too, and
+# each costs seconds: flash-attn has sixty.
+_ENOUGH = 3
 
 
 def _silent(_line: str) -> None:
@@ -88,6 +101,7 @@ class SourceBuilder:
         self._platform = Platform.of(snapshot.python.version, snapshot.tags)
         self._pins: dict[tuple[str | None, ...], tuple[Pin, ...]] = {}
         self._answers: dict[tuple[str, ...], CoreMetadata | BrokenReleaseError] = {}
+        self._failed: Counter[str] = Counter()
         self._building: tuple[str, ...] = ()
         """what is being built that needs, for its build, what this builder is asked for"""
 
@@ -154,9 +168,13 @@ class SourceBuilder:
         asked = tree.key or (tree.label, tree.whence)
         answer = self._answers.get(asked)
         if answer is None:
+            name = tree.label.partition(" ")[0]
             try:
+                if self._failed[name] >= _ENOUGH:
+                    raise not_tried(tree.label, _ENOUGH)
                 answer = self._find_metadata(tree)
             except BrokenReleaseError as error:
+                self._failed[name] += isinstance(error, BuildFailedError)
                 answer = error
             if not self._building:  # else a circle may be why
                 self._answers[asked] = answer

@@ -121,6 +121,15 @@ def not_allowed(label: str) -> BrokenReleaseError:
     )
 
 
+def not_tried(label: str, count: int) -> BrokenReleaseError:
+    """A release whose neighbours failed."""
+    name = label.partition(" ")[0]
+    return BrokenReleaseError(
+        f"{label} was not tried, as {count} other releases of {name} could not be built here",
+        hint=f'to have this one tried, name it: "{label.replace(" ", "==")}"',
+    )
+
+
 def not_at_hand(label: str, image: str) -> BrokenReleaseError:
     """A lock without its image."""
     return BrokenReleaseError(

@@ -153,6 +153,19 @@ def test_a_build_that_failed_is_not_tried_again_in_the_same_run(bench: Bench) ->
     assert len(bench.said) == 1
 
 
+def test_after_some_releases_that_failed_the_others_are_not_tried(bench: Bench) -> None:
+    builder = bench.builder()
+    for number in range(6):
+        version = f"1.{number}"
+        file = offer(bench, "tiny", version, tiny_project(version=version, fails="never"))
+        with pytest.raises(BrokenReleaseError) as caught:
+            builder.sdist_metadata(file)
+    assert len(bench.said) == 3
+    assert (
+        caught.value.message == "tiny 1.5 was not tried, as 3 other releases of tiny could not be built here"
+    )
+
+
 def test_a_source_distribution_that_is_no_project_is_refused(bench: Bench) -> None:
     file = offer(bench, "tiny", "1.0", {"README.md": ""})
     with pytest.raises(BrokenReleaseError, match=r"they have no pyproject\.toml and no setup\.py"):
