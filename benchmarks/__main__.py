@@ -30,10 +30,13 @@ def main() -> None:
     work = Path(tempfile.mkdtemp(prefix="lumienv-bench-", dir="/var/tmp"))
     bench = Bench(work, given.caches / "index", given.runs)
     rows: list[Row] = []
+    failure: Exception | None = None
     before = os.getloadavg()[0]
     try:
         for room in given.rooms or ROOMS:
-            rows += importlib.import_module(f"benchmarks.{room}").rows(bench)
+            rows.extend(importlib.import_module(f"benchmarks.{room}").rows(bench))
+    except Exception as error:  # what was measured before it is still shown
+        failure = error
     finally:
         remove(work)
     facts = {
@@ -54,6 +57,8 @@ def main() -> None:
     path = _RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
     path.write_text(json.dumps(facts | {"rows": [row.to_json() for row in rows]}, indent=1) + "\n")
     print(f"\n{path}")
+    if failure is not None:
+        raise failure
 
 
 if __name__ == "__main__":

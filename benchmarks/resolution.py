@@ -138,6 +138,8 @@ def _snapshot() -> Snapshot:
 class Memory:
     """The part of IndexClient that a resolution uses, with everything at hand."""
 
+    sources = ()
+
     def __init__(self, releases: Releases) -> None:
         self._releases = releases
 
@@ -147,6 +149,10 @@ class Memory:
         nothing = (None,) * 5
         rows = [(filename, f"memory:{filename}", "0" * 64, *nothing) for filename in filenames]
         return _done(Page(name, "memory:", Files.of_rows(rows)) if rows else None)
+
+    def seen_projects(self) -> set[str]:
+        """No names but those that are asked for."""
+        return set()
 
     def metadata(self, file: File) -> "Future[CoreMetadata]":
         """What the release needs."""
