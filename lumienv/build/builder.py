@@ -122,6 +122,13 @@ class SourceBuilder:
         reader._allowed, reader._runtime = True, None
         return reader
 
+    def asking(self, client: IndexClient) -> "SourceBuilder":
+        """The same for another client of the indexes: what was found out is not tried again."""
+        again = copy(self)
+        again._client, again._wheelhouse = client, Wheelhouse(self._wheelhouse.root, client)
+        again._where = self._where.asking(client, again._wheelhouse)
+        return again
+
     def direct(self, name: str, source: Source, locked: Origin | None) -> Direct:
         """What a `git`, `url` or `path` source is.
 

@@ -1,7 +1,7 @@
 """Where sources are: fetched as far as needed, and named exactly."""
 
-import os
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 
 from lumienv.build.address import local_place, take_archive
@@ -31,6 +31,12 @@ class Whereabouts:
         self._cache = cache
         self._say = say
         self._files: dict[str, Kept] = {}
+
+    def asking(self, client: IndexClient, wheelhouse: Wheelhouse) -> "Whereabouts":
+        """The same for another client of the indexes; what was fetched stays known."""
+        again = copy(self)
+        again._client, again._wheelhouse = client, wheelhouse
+        return again
 
     def origin(self, name: str, source: Source, locked: Origin | None) -> tuple[Origin, Kept | None]:
         """Exactly what a source is now, and its file when it is an archive.
@@ -102,9 +108,7 @@ class Whereabouts:
         """The folder in which an editable project lies: its path is what the wheel will record."""
         if not origin.editable or origin.kind != "directory":
             return None
-        # Not through links: on a cluster the path that users know is one, and jobs see that.
-        folder = os.path.normpath(local_place(self._project, name, origin.location).absolute())
-        return Path(folder, origin.subdirectory)
+        return local_place(self._project, name, origin.location) / origin.subdirectory
 
     def _repository(self, location: str) -> Repository:
         return Repository(location, self._cache, offline=self._client.offline, say=self._say)

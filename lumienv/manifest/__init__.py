@@ -185,7 +185,7 @@ class Manifest:
                 found[f"[resolve] {key.replace('_', '-')}"] = [value]
         found["[[index]]"] = [" ".join(index.written()) for index in self.indexes]
         for folder in local_folders(self):
-            found[f"the metadata of {folder}"] = [metadata_digest(self.directory / folder)]
+            found[f"the metadata of {folder}"] = [metadata_digest(self.directory / Path(folder).expanduser())]
         return {key: values for key, values in found.items() if values}
 
     def inputs_digest(self) -> str:

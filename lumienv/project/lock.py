@@ -130,8 +130,8 @@ def _resolve(
         report.detail(f"image {where}: Python {snapshot.python.version}, {len(snapshot.packages)} packages")
         request = Request(project.manifest, snapshot, kept.versions, kept.origins, others)
         last = refresh or project.offline
+        builder = source_builder(project, snapshot, client, report)
         try:
-            builder = source_builder(project, snapshot, client, report)
             return snapshot, resolve(request, client, builder, explained=last)
         except SearchGivenUpError:
             raise  # a few releases more make no search shorter
@@ -139,7 +139,7 @@ def _resolve(
             if last:
                 raise
     with index_client(project, refresh=True) as client:
-        return snapshot, resolve(request, client, source_builder(project, snapshot, client, report))
+        return snapshot, resolve(request, client, builder.asking(client))
 
 
 def why_stale(project: Project, old: Lock | None, base: Base) -> str | None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import zipfile
 from collections.abc import Collection, Iterator, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from lumienv.build.address import local_place
 from lumienv.build.folders import folder_state
 from lumienv.errors import LockError, ManifestError, StoreError, UsageError
 from lumienv.image.snapshot import Snapshot
@@ -235,20 +235,20 @@ def _folders(project: Project, chosen: Sequence[LockedWheel | LockedSource]) -> 
     for source in chosen:
         what = source.what if isinstance(source, LockedSource) else None
         if isinstance(what, Origin) and what.kind == "directory":
-            yield project.manifest.directory / what.location, what
+            yield local_place(project.manifest.directory, source.name, what.location), what
 
 
 def _editable_folders(project: Project, chosen: Sequence[LockedWheel | LockedSource]) -> Iterator[str]:
     """The folders that have to be seen when a command runs, as their code is not copied."""
     for folder, origin in _folders(project, chosen):
         if origin.editable:
-            yield os.path.realpath(folder)
+            yield str(folder)
 
 
 def _local_states(project: Project, chosen: Sequence[LockedWheel | LockedSource]) -> list[str]:
     """What tells one state of the local projects from another: the lock knows only where they lie."""
     return [
-        os.path.realpath(folder) if origin.editable else folder_state(folder)
+        str(folder) if origin.editable else folder_state(folder)
         for folder, origin in _folders(project, chosen)
     ]
 
