@@ -17,9 +17,9 @@ from lumienv.resolve.remedies import remedies
 from lumienv.resolve.search import DeadEnd, Record, SearchTooLongError, search
 from lumienv.resolve.story import Story
 
-# Searching again costs milliseconds, as everything is at hand by now; these bounds are for odd cases.
+# Searching again costs milliseconds where everything is at hand by now; these bounds are for odd cases.
 _MAX_SEARCHES = 24
-_MAX_ROUNDS = 2_000
+_MAX_ROUNDS = 500
 _MAX_OTHERS = 3
 _MAX_BOUNDS = 12
 

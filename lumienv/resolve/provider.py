@@ -134,10 +134,8 @@ class Provider(AbstractProvider[Want, Candidate, str]):
         # Not from the wants: resolvelib also asks about names that nothing wants any longer.
         name, _, rest = identifier.partition("[")
         extras = frozenset(rest[:-1].split(",")) if rest else frozenset[str]()
-        if name in self.image:
-            return lambda: self._image_candidates(name, extras, wants, barred)
-        if name in self.direct:
-            return lambda: self._direct_candidates(name, extras, wants, barred)
+        if name in self.image or name in self.direct:
+            return lambda: self._one(self.only_candidate(name, extras), wants, barred)
         return lambda: (
             Candidate(name, version, extras, file)
             for version, file in self.matching(name, wants, lenient=bool(extras))
@@ -181,19 +179,19 @@ class Provider(AbstractProvider[Want, Candidate, str]):
         version = as_version(self.policy.assume.get(name, package.version))
         return Candidate(name, version or Version("0"), extras, package=package)
 
-    def _image_candidates(
-        self, name: str, extras: frozenset[str], wants: Sequence[Want], barred: set[Version]
-    ) -> Iterator[Candidate]:
-        return self._one(self.image_candidate(name, extras), wants, barred)
+    def only_candidate(self, name: str, extras: frozenset[str] = frozenset()) -> Candidate | None:
+        """The image's package or the direct source, which are the only candidates for their names."""
+        if name in self.image:
+            return self.image_candidate(name, extras)
+        if name in self.direct:
+            return Candidate(name, self.direct.read(name).version, extras, direct=self.direct.read(name))
+        return None
 
-    def _direct_candidates(
-        self, name: str, extras: frozenset[str], wants: Sequence[Want], barred: set[Version]
+    def _one(
+        self, candidate: Candidate | None, wants: Sequence[Want], barred: set[Version]
     ) -> Iterator[Candidate]:
-        direct = self.direct.read(name)
-        return self._one(Candidate(name, direct.version, extras, direct=direct), wants, barred)
-
-    def _one(self, candidate: Candidate, wants: Sequence[Want], barred: set[Version]) -> Iterator[Candidate]:
         """The only candidate there is for its name, if it will do."""
+        assert candidate is not None
         rule = self.policy.constraints.get(candidate.name)
         if (
             candidate.version not in barred
@@ -240,7 +238,7 @@ class Provider(AbstractProvider[Want, Candidate, str]):
         yanked_too = lenient or any(pins(specifier) for specifier in ranges.values())
         later: list[tuple[Version, File]] = []
         found = False
-        for version in self._ordered(name, releases.versions):
+        for version in self.ordered(name, releases.versions):
             if not all(self.contains(text, range_, version) for text, range_ in ranges.items()):
                 continue
             if version.is_prerelease and self.policy.prerelease == "disallow":
@@ -257,7 +255,8 @@ class Provider(AbstractProvider[Want, Candidate, str]):
         if lenient or not found:
             yield from ((version, file) for version, file in later if same_as <= {version})
 
-    def _ordered(self, name: str, versions: Sequence[Version]) -> Iterable[Version]:
+    def ordered(self, name: str, versions: Sequence[Version]) -> Iterable[Version]:
+        """The versions in the order of preference: what was locked before, then the newest first."""
         lowest = self.policy.lowest or name in self.policy.lowest_names
         ordered = reversed(versions) if lowest else versions
         kept = self.policy.preferred.get(name)

@@ -466,7 +466,7 @@ def test_a_search_that_takes_too_long(world: World, monkeypatch: pytest.MonkeyPa
         """
         error: the search for packages on top of IMAGE was given up after 2 rounds
           you ask for app  (lumienv.toml:2)
-          releases of client were rejected 9 times
+          releases of client were rejected 10 times
         help: say which releases of these packages to look at, as narrowly as you can, for example:
               [resolve] constraints = ["client>=1.8"]
         """,

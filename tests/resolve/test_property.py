@@ -3,7 +3,9 @@
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
+import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
@@ -13,8 +15,9 @@ from universe import MemoryClient, manifest, snapshot
 
 from lumienv.errors import ResolutionError
 from lumienv.image.snapshot import ImagePackage, Snapshot
-from lumienv.resolve import Resolution
+from lumienv.resolve import Resolution, resolver
 from lumienv.resolve.resolver import Request, resolve
+from lumienv.resolve.search import Record, search
 
 NAMES = ("a", "b", "c", "d", "e")
 VERSIONS = ("1.0", "2.0", "3.0")
@@ -116,15 +119,35 @@ def test_the_result_satisfies_everything_and_is_found_whenever_there_is_one(
     image: dict[str, tuple[str, list[str]]],
     asked: list[str],
 ) -> None:
-    tries = Try(universe, image)
     base = snapshot(*(ImagePackage(name, version, tuple(lines)) for name, (version, lines) in image.items()))
     result = _outcome(universe, base, asked)
+    if isinstance(result, ResolutionError):
+        _check_message(result, universe, base, asked)
+    _check_result(result, Try(universe, image), asked)
+
+
+@examples(250)
+@given(universe=universes, image=images, asked=st.lists(lines, min_size=1, max_size=4))
+def test_so_it_is_where_a_search_learns_from_the_start(
+    universe: dict[str, dict[str, list[str]]],
+    image: dict[str, tuple[str, list[str]]],
+    asked: list[str],
+) -> None:
+    base = snapshot(*(ImagePackage(name, version, tuple(lines)) for name, (version, lines) in image.items()))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(resolver, "search", partial(search, record=Record(easy=0)))
+        result = _outcome(universe, base, asked)
+    _check_result(result, Try(universe, image), asked)
+
+
+def _check_result(result: Resolution | ResolutionError, tries: Try, asked: Sequence[str]) -> None:
+    """All that is asked for holds, and nothing else is there; or nothing could hold."""
     if isinstance(result, ResolutionError):
         note(str(result))
         assert "does not hold" not in result.message
         assert all(tries.reached(asked, chosen) is None for chosen in tries.choices())
-        _check_message(result, universe, base, asked)
         return
+    image = tries.image
     assert not result.versions.keys() & image.keys()
     chosen = {**result.versions, **{name: version for name, (version, _) in image.items()}}
     reached = tries.reached(asked, chosen)
