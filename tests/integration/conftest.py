@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +17,10 @@ from typing import TypeVar
 import pytest
 from index_server import IndexServer
 from workspace import Workspace, make_workspace
+
+from lumienv.errors import PackageIndexError
+from lumienv.index.client import IndexClient
+from lumienv.index.config import default_index
 
 STRICT = os.environ.get("LUMIENV_TEST_STRICT") == "1"
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
@@ -119,6 +124,21 @@ def failed_if_skipped(report: Report) -> Report:
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """lumienv's cache for this run of the tests: empty at its start, shared by its projects."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def real_index(cache: Path) -> Iterator[IndexClient]:
+    """The index of this machine; what it says is kept where LUMIENV_CACHE_DIR says, if it says."""
+    kept = Path(os.environ.get("LUMIENV_CACHE_DIR") or cache) / "index"
+    with ExitStack() as stack:
+        try:
+            client = stack.enter_context(IndexClient([default_index()], cache=kept))
+            page = client.page("pip").result()
+        except PackageIndexError as error:
+            skip_unless(False, f"no package index answers here: {error.message}")
+        dated = page is not None and page.files[0].upload_time is not None
+        skip_unless(dated, "the package index here tells no upload times: exclude-newer has no effect")
+        yield client
 
 
 @pytest.fixture
