@@ -1,4 +1,4 @@
-"""`python -m benchmarks [lock] [run] [sync] [resolution]`: measure, print a table, write JSON."""
+"""`python -m benchmarks [ROOM…]`: measure, print a table, write JSON; ROOMS names them."""
 
 import argparse
 import importlib
@@ -12,14 +12,16 @@ from pathlib import Path
 from benchmarks.bench import Bench, remove, versions
 from benchmarks.measure import Row, table
 
-ROOMS = ("lock", "resolution", "run", "sync")
+ROOMS = ("backtracking", "lock", "resolution", "run", "sync")
 _RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def main() -> None:
     """Measure what was named, else everything."""
     parser = argparse.ArgumentParser(prog="benchmarks/run.sh", description=__doc__)
-    parser.add_argument("rooms", nargs="*", metavar="lock|resolution|run|sync", help="default: all")
+    parser.add_argument(
+        "rooms", nargs="*", metavar="backtracking|lock|resolution|run|sync", help="default: all"
+    )
     parser.add_argument("--runs", type=int, default=5, help="counted runs of the slow cases (default 5)")
     parser.add_argument("--caches", type=Path, required=True, help="where the recorded index is kept")
     parser.add_argument("--measured", default="?", help="which lumienv this is, for the record")
