@@ -11,7 +11,7 @@ from lumienv.resolve.provider import Provider
 from lumienv.resolve.search import Chosen, DeadEnd, SearchTooLongError, search
 
 _MOST_SEARCHES = 16
-_MOST_ROUNDS = 2_000
+_MOST_ROUNDS = 500
 
 
 @dataclass(frozen=True)
