@@ -34,6 +34,8 @@ class Policy:
     exclude_newer: str | None = None
     """`2026-11-01T00:00:00`, in UTC: files uploaded then or later do not exist"""
     prerelease: str = "if-necessary"
+    prereleases: frozenset[str] = frozenset()
+    """the names of which one of the user's own lines names a prerelease"""
     build: bool = True
     """whether source distributions are candidates"""
     lowest: bool = False
@@ -55,20 +57,27 @@ def policy_of(manifest: Manifest, environment: Environment, preferred: Mapping[s
                 f"{FILE_NAME}: [image.assume] reads {name} as {version}, which is no version",
                 hint=f'write one such as {name} = "2.8.0"',
             )
+    constraints = _rules(table.constraints, environment)
     direct = [*manifest.dependencies, *(entry for group in manifest.groups.values() for entry in group)]
+    lines = _rules(direct, environment)
+    overrides = _rules(table.overrides, environment)
     return Policy(
         replace=frozenset(canonicalize_name(name) for name in table.replace),
         omit=frozenset(canonicalize_name(name) for name in table.omit),
-        constraints=_rules(table.constraints, environment),
-        overrides=_rules(table.overrides, environment),
+        constraints=constraints,
+        overrides=overrides,
         build=table.build == "allow",
         assume=assume,
         exclude_newer=_moment(table.exclude_newer) if table.exclude_newer is not None else None,
         prerelease=table.prerelease,
+        prereleases=frozenset(
+            name
+            for rules in (lines, constraints, overrides)
+            for name, rule in rules.items()
+            if rule.specifier.prereleases
+        ),
         lowest=table.resolution == "lowest",
-        lowest_names=frozenset(_rules(direct, environment))
-        if table.resolution == "lowest-direct"
-        else frozenset(),
+        lowest_names=frozenset(lines) if table.resolution == "lowest-direct" else frozenset(),
         preferred=preferred,
     )
 

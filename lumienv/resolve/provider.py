@@ -256,9 +256,17 @@ class Provider(AbstractProvider[Want, Candidate, str]):
             yield from ((version, file) for version, file in later if same_as <= {version})
 
     def ordered(self, name: str, versions: Sequence[Version]) -> Iterable[Version]:
-        """The versions in the order of preference: what was locked before, then the newest first."""
+        """The versions in the order of preference: what was locked before, then the newest first.
+
+        Prereleases come last where only packages ask for them: that diffusers accepts safetensors 0.8.0rc0
+        is no reason to take 0.9.0rc1 in place of 0.8.0.
+        """
         lowest = self.policy.lowest or name in self.policy.lowest_names
-        ordered = reversed(versions) if lowest else versions
+        ordered: Iterable[Version] = versions[::-1] if lowest else versions
+        if self.policy.prerelease == "if-necessary" and name not in self.policy.prereleases:
+            early = [version for version in ordered if version.is_prerelease]
+            if early:
+                ordered = chain((version for version in ordered if not version.is_prerelease), early)
         kept = self.policy.preferred.get(name)
         if kept is None or kept not in versions:
             return ordered

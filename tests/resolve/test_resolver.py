@@ -252,6 +252,24 @@ def test_prereleases_are_taken_only_where_nothing_else_fits(world: World) -> Non
     assert world.taken("tool>=2.0rc1") == {"tool": "2.0rc1"}
 
 
+def test_a_prerelease_that_only_packages_name_is_no_better_than_a_final_release(world: World) -> None:
+    for version in ("0.7", "0.8rc0", "0.8", "0.9rc1"):
+        world.offer("tensors", version)
+    world.offer("app", "1.0", ["tensors>=0.8rc0"])
+    assert world.taken("app")["tensors"] == "0.8"
+    assert world.taken("app", "tensors>=0.8rc0")["tensors"] == "0.9rc1"
+    assert world.taken("app", constraints=["tensors>=0.8rc0"])["tensors"] == "0.9rc1"
+    assert world.taken("app", prerelease="allow")["tensors"] == "0.9rc1"
+
+
+def test_a_prerelease_that_only_packages_name_is_taken_where_nothing_else_does(world: World) -> None:
+    for version in ("0.8rc0", "0.8", "0.9rc1"):
+        world.offer("tensors", version)
+    world.offer("app", "1.0", ["tensors>=0.8rc0"])
+    world.offer("other", "1.0", ["tensors>=0.9rc0"])
+    assert world.taken("app", "other")["tensors"] == "0.9rc1"
+
+
 def test_prereleases_can_be_allowed_and_disallowed(world: World) -> None:
     world.offer("tool", "2.0rc1")
     world.offer("tool", "1.0")
