@@ -9,6 +9,8 @@ from agreement.table import table, written
 
 from lumienv.index.client import IndexClient
 
+pytestmark = pytest.mark.once
+
 IMAGES = frozen_images()
 AGREED = (Outcome.SAME, Outcome.NEITHER)
 # Explained on the page, each checked by asking again.

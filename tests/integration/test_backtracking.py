@@ -14,6 +14,8 @@ from lumienv.resolve.provider import Provider
 from lumienv.resolve.requirements import Environment
 from lumienv.resolve.search import DeadEnd, search
 
+pytestmark = pytest.mark.once
+
 _FILE = Path(__file__).parents[2] / "benchmarks" / "backtracking.toml"
 CASES: list[dict[str, Any]] = tomllib.loads(_FILE.read_text(encoding="utf-8"))["case"]
 

@@ -23,6 +23,8 @@ from workspace import Workspace, locked, make_workspace
 
 from lumienv.files import remove_tree
 
+pytestmark = pytest.mark.once
+
 HOST = f'host = "{sys.base_prefix}/bin/python3"'
 USER, WORD = "someone", "s3cret%p@ss:w/rd"
 THING = "thing-1.0-py3-none-any.whl"
