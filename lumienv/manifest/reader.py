@@ -51,6 +51,9 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+_NAME = r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?"  # of a package or group (PEP 508, PEP 735)
+
+
 def read_manifest(path: Path) -> Manifest:
     """Read and check `path`. Raises ManifestError, with the key and the line."""
     try:
@@ -63,7 +66,11 @@ def read_manifest(path: Path) -> Manifest:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ManifestError(f"{path} is not valid TOML: {error}", hint="nothing was changed") from None
+        # tomllib shows the name of a table as a tuple: ('sync', 'run')
+        problem = re.sub(
+            r"\('[^()]*\)", lambda found: ".".join(re.findall("'([^']*)'", found[0])), str(error)
+        )
+        raise ManifestError(f"{path} is not valid TOML: {problem}", hint="nothing was changed") from None
     return _Reader(path, text).manifest(data)
 
 
@@ -91,8 +98,8 @@ class _Reader:
             starts = [number + 1 for number, line in enumerate(self.lines) if header.match(line)]
             if starts:
                 start = starts[min(self.table_number, len(starts) - 1)]
-            else:
-                start, last = 0, tables[-1]
+            else:  # the table is written inline, or with dotted keys: its own line will do
+                return self.line(table, value)
         pattern = re.compile(rf"""\s*(?:\[\[?\s*)?["']?{re.escape(last)}["']?\s*(?:=|\]|\.)""")
         for number in range(start, len(self.lines)):
             if pattern.match(self.lines[number]):
@@ -160,8 +167,8 @@ class _Reader:
         if newest is not None and not isinstance(newest, (str, date)):  # a datetime is a date
             self.fail("resolve.exclude-newer", 'must be a date, such as "2026-11-01"')
         return ResolveTable(
-            replace=self.texts(table, "resolve.replace"),
-            omit=self.texts(table, "resolve.omit"),
+            replace=self.names(table, "resolve.replace"),
+            omit=self.names(table, "resolve.omit"),
             constraints=self.dependencies(table, "resolve.constraints"),
             overrides=self.dependencies(table, "resolve.overrides"),
             # TOML has dates of its own: `2026-11-01` without quotes means the same.
@@ -180,7 +187,7 @@ class _Reader:
         seen: dict[str, str] = {}
         for name in table:
             # PEP 735: names as of packages, compared in their normal form.
-            if not re.fullmatch(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?", name, re.ASCII):
+            if not re.fullmatch(_NAME, name, re.ASCII):
                 self.fail(f"dependency-groups.{name}", "has a name that no group can have")
             other = seen.setdefault(re.sub(r"[-_.]+", "-", name).lower(), name)
             if other != name:
@@ -364,6 +371,15 @@ class _Reader:
             )
         )
 
+    def names(self, table: Mapping[str, Any], key: str) -> tuple[str, ...]:
+        """Names of packages: a range would be taken for a part of the name, and never match."""
+        names = self.texts(table, key)
+        for name in names:
+            if not re.fullmatch(_NAME, name, re.ASCII):
+                hint = "ranges go into [resolve] constraints"
+                self.fail(key, f'takes names of packages alone, not "{name}"', value=name, hint=hint)
+        return names
+
     def choice(self, table: Mapping[str, Any], key: str, choices: Sequence[str], default: str) -> str:
         value = self.text(table, key, default)
         if value not in choices:
@@ -386,7 +402,8 @@ class _Reader:
     ) -> Any:
         value = table.get(name or key.rpartition(".")[2], default)
         if not fits(value):
-            self.fail(key, f"{problem}, not {value!r}" if isinstance(value, (int, float)) else problem)
+            number = isinstance(value, (int, float))
+            self.fail(key, f"{problem}, not {json.dumps(value)}" if number else problem)
         return value
 
 

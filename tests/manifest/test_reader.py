@@ -189,6 +189,7 @@ def test_a_source_may_be_given_for_a_name_with_a_dot(tmp_path: Path) -> None:
         ),
         ('image.nmae = "pytorch"\n', 1, "image.nmae", "name"),
         ('image = { nmae = "pytorch" }\n', 1, "image.nmae", "name"),
+        (HOST + '[sources]\nlocalpkg = { pth = "./localpkg" }\n', 4, "sources.localpkg.pth", "path"),
         ('[image]\nhost = "p"\npython = "3.12"\n\n[pythno]\n', 5, "pythno", None),
     ],
 )
@@ -340,3 +341,22 @@ def test_whatever_the_file_says_it_is_read_or_refused_with_a_sentence(
     text = tomlkit.dumps({"image": {"host": "python3"}} | tables)
     with suppress(ManifestError):
         assert read(tmp_path, text).inputs_digest().startswith("sha256:")
+
+
+@pytest.mark.parametrize("key", ["replace", "omit"])
+@pytest.mark.parametrize("written", ["numpy>=2", "numpy[x]", ""])
+def test_what_is_no_name_of_a_package_is_refused_where_only_names_count(
+    tmp_path: Path, key: str, written: str
+) -> None:
+    error = complaint(tmp_path, f'{HOST}[resolve]\n{key} = ["scipy", "{written}"]\n')
+    assert error.message == (f'lumienv.toml:4: resolve.{key} takes names of packages alone, not "{written}"')
+
+
+def test_values_of_the_wrong_kind_are_shown_as_toml_writes_them(tmp_path: Path) -> None:
+    error = complaint(tmp_path, f"{HOST}[resolve]\nprerelease = true\n")
+    assert error.message == "lumienv.toml:4: resolve.prerelease must be text, not true"
+
+
+def test_a_table_that_stands_twice_is_named_as_it_is_written(tmp_path: Path) -> None:
+    error = complaint(tmp_path, f'{HOST}[run.env]\nA = "1"\n[run.env]\nB = "2"\n')
+    assert "Cannot declare run.env twice" in error.message
