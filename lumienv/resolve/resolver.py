@@ -14,6 +14,7 @@ from lumienv.manifest import Dependency, Manifest
 from lumienv.resolve import Pin, Resolution
 from lumienv.resolve.candidates import Candidate
 from lumienv.resolve.check import check_resolution
+from lumienv.resolve.cuda import replaced_by_cuda
 from lumienv.resolve.direct import direct_sources
 from lumienv.resolve.elsewhere import Others, no_others
 from lumienv.resolve.explain import explain, given_up
@@ -100,15 +101,14 @@ def _refuse_cuda(pins: Iterable[Pin], snapshot: Snapshot, replaced: Collection[s
     Not even where the user names it in `replace`: no index has a build for LUMI's GPUs under that name, and
     what it has installs gigabytes of CUDA libraries first. Raises ResolutionError.
     """
-    built = {canonicalize_name(package.name): package.version for package in snapshot.packages}
     for pin in pins:
-        have = built.get(canonicalize_name(pin.name), "")
-        cuda = next((line for line in pin.requires if line.startswith("nvidia-")), None)
-        if pin.name in replaced and "+" in have and cuda is not None:
+        found = replaced_by_cuda(pin.name, pin.requires, snapshot, replaced)
+        if found is not None:
+            have, cuda = found
             new = f"{pin.name} {pin.version}"
             raise ResolutionError(
                 f"{new} is a build for CUDA, and would replace the image's {pin.name} {have}",
-                f"{new} needs {cuda.partition(';')[0].strip()}",
+                f"{new} needs {cuda}",
                 hint=f'take "{pin.name}" out of [resolve] replace, and choose an image with the\n'
                 f"{pin.name} that you need: `lumienv image list` shows what there is",
             )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from lumienv.errors import PackageIndexError
 from lumienv.manifest import Dependency
+from lumienv.resolve.cuda import replaced_by_cuda
 from lumienv.resolve.origin import SourceReader
 from lumienv.resolve.policy import Policy
 from lumienv.resolve.provider import Provider
@@ -47,10 +48,20 @@ class Trial:
             result = search(provider, provider.roots(self.lines if lines is None else lines), _MOST_ROUNDS)
         except (SearchTooLongError, PackageIndexError):
             return None
-        return None if isinstance(result, DeadEnd) else Found(provider, result)
+        return None if isinstance(result, DeadEnd) or _for_cuda(provider, result) else Found(provider, result)
 
     def with_line(self, entry: Dependency, text: str) -> Found | None:
         """What fits with another text on one of the user's lines; "" takes the line out."""
         changed = replace(entry, text=text)
         rest = [changed if one is entry else one for one in self.lines if text or one is not entry]
         return self.search(self.policy, rest)
+
+
+def _for_cuda(provider: Provider, chosen: Chosen) -> bool:
+    """Whether `lock` would refuse this, as it replaces the image's own build by one for CUDA."""
+    replaced = provider.policy.replace
+    return any(
+        replaced_by_cuda(one.name, provider.metadata_of(one).requires_dist, provider.snapshot, replaced)
+        for one in chosen.values()
+        if one.name in replaced and one.package is None
+    )

@@ -563,3 +563,13 @@ def test_an_images_own_build_is_not_replaced_by_one_for_cuda_even_when_it_is_nam
         "error: torch 2.8.0 is a build for CUDA, and would replace the image's torch 2.7"
     )
     assert 'take "torch" out of [resolve] replace' in message
+
+
+def test_a_build_for_cuda_is_not_proposed_either(world: World) -> None:
+    world.image("torch==2.7.1+rocm6.2.4", "triton==3.3.1")
+    world.offer("torch", "2.8.0", ["triton==3.4.0"])
+    world.offer("torch", "2.7.1", ["triton==3.3.1", "nvidia-cublas-cu12==12.8.4.1"])
+    world.offer("nvidia-cublas-cu12", "12.8.4.1")
+    message = world.failure("torch==2.8.0", replace=["torch"])
+    assert "torch 2.8.0 needs triton==3.4.0" in message
+    assert "for torch 2.7.1" not in message
