@@ -14,14 +14,17 @@ from lumienv.resolve.trial import Trial
 
 def misspelt(trial: Trial, clashes: Iterable[str], core: Sequence[Dependency]) -> Iterator[str]:
     """A name that no index has, or only as an empty shell: what may have been meant."""
-    for name in clashes:
+    for name in dict.fromkeys((*clashes, *map(name_of, core))):
         if name in trial.provider.image or name in trial.provider.direct:
             continue
         own = next((entry for entry in core if name_of(entry) == name), None)
         releases = trial.provider.releases(name)
         if releases is None:
             yield from _unknown(trial, name, own)
-        elif own is not None and not any(releases.usable(version) for version in releases.versions):
+        elif own is not None and not any(
+            releases.usable(version) and f"{name} {version}" not in trial.provider.unreadable
+            for version in releases.versions
+        ):
             yield from _respelt(trial, own, of_import(user_requirement(own).name, trial.provider))
 
 
@@ -37,6 +40,10 @@ def _unknown(trial: Trial, name: str, own: Dependency | None) -> Iterator[str]:
         return
     else:
         written = user_requirement(own).name
+        if name == "python":
+            python = trial.provider.snapshot.python.version
+            yield f"leave out {quoted([own], '')}: the image brings Python {python} itself"
+            return
         if is_standard_library(written) and trial.with_line(own, "") is not None:
             yield f"leave out {quoted([own], '')}: {written} is a part of Python"
             return

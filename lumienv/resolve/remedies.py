@@ -229,10 +229,7 @@ class _Remedies(Trial):
     def built(self) -> Iterator[str]:
         """Source distributions."""
         if not self.policy.build:
-            reader = self.provider.reader
-            found = self.search(
-                replace(self.policy, build=True), reader=reader.reading_only() if reader else None
-            )
+            found = self.search(replace(self.policy, build=True))
             if found is not None:
                 yield f'allow building from sources: [resolve] build = "allow"{_taking(found, *self.names)}'
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from lumienv.errors import ResolutionError
+from lumienv.errors import BrokenReleaseError, ResolutionError
 from lumienv.image.snapshot import Snapshot
 from lumienv.index.client import IndexClient
 from lumienv.manifest import Dependency, Manifest
@@ -18,12 +19,15 @@ from lumienv.resolve.cuda import replaced_by_cuda
 from lumienv.resolve.direct import direct_sources
 from lumienv.resolve.elsewhere import Others, no_others
 from lumienv.resolve.explain import explain, given_up
+from lumienv.resolve.nearmiss import of_import
 from lumienv.resolve.origin import Origin, SourceReader
 from lumienv.resolve.policy import policy_of
+from lumienv.resolve.proposals import quoted
 from lumienv.resolve.provider import Provider
-from lumienv.resolve.requirements import Environment, Want
+from lumienv.resolve.requirements import Environment, Want, user_requirement
 from lumienv.resolve.search import Chosen, DeadEnd, SearchTooLongError, reachable, search
 from lumienv.resolve.standins import remarks, stood_for
+from lumienv.resolve.story import listed
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,8 @@ def resolve(
     versions = {pin.name: str(pin.version) for pin in pins}
     found = Resolution(pins, provided, stand_ins=stood, versions=versions)
     warnings = [
-        *(f"{name} was passed over: {error.message}" for name, error in sorted(provider.unreadable.items())),
+        *_passed_over(provider.unreadable),
+        *_names_of_modules(pins, _lines(manifest), provider),
         *_unknown_extras(chosen, provider),
         *remarks(stood, pins, _lines(manifest)),
         *check_resolution(found, manifest, snapshot),
@@ -162,6 +167,28 @@ def _readable(requires_python: str | None) -> str | None:
         return requires_python if requires_python and SpecifierSet(requires_python) else None
     except InvalidSpecifier:
         return None
+
+
+def _passed_over(unreadable: Mapping[str, BrokenReleaseError]) -> Iterable[str]:
+    """Releases that cannot be used; those of one package that fail for the same reason in one line."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for label, error in sorted(unreadable.items()):
+        alike.setdefault((label.rpartition(" ")[0], error.message.replace(label, "")), []).append(label)
+    for (name, _), labels in alike.items():
+        versions = listed([Version(label.rpartition(" ")[2]) for label in labels])
+        which = f"{name} {versions} were" if len(labels) > 1 else f"{labels[0]} was"
+        newest = max(labels, key=lambda label: Version(label.rpartition(" ")[2]))
+        yield f"{which} passed over: {unreadable[newest].message}"
+
+
+def _names_of_modules(pins: Iterable[Pin], lines: Iterable[Dependency], provider: Provider) -> Iterable[str]:
+    """Lines with the name of a well-known module, for which the index has sources of another project only."""
+    built = {pin.name for pin in pins if pin.file is not None and not pin.file.is_wheel}
+    for entry in lines:
+        written = user_requirement(entry).name
+        if canonicalize_name(written) in built:
+            for miss in islice(of_import(written, provider), 1):
+                yield f'{quoted([entry], "")} may not be what you mean: write "{miss.name}", as {miss.why}'
 
 
 def _unknown_extras(chosen: Chosen, provider: Provider) -> Iterable[str]:

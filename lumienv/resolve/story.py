@@ -18,7 +18,7 @@ _MOST_FACTS = 16
 _EXTRA = re.compile(r"""extra == ['"]([^'"]+)['"]""")
 _SAID = 3  # lines of what a build said
 _REASON = 80  # characters of an author's words
-_PLURALS = {"needs": "need", "has": "have", "was": "were", "is": "are"}
+_PLURALS = {"needs": "need", "has": "have", "was": "were", "is": "are", "does": "do", "offers": "offer"}
 
 
 class Story:

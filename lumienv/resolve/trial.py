@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from lumienv.errors import PackageIndexError
 from lumienv.manifest import Dependency
 from lumienv.resolve.cuda import replaced_by_cuda
-from lumienv.resolve.origin import SourceReader
 from lumienv.resolve.policy import Policy
 from lumienv.resolve.provider import Provider
 from lumienv.resolve.search import Chosen, DeadEnd, SearchTooLongError, search
@@ -31,19 +30,20 @@ class Trial:
         self.policy = provider.policy
         self.lines = lines
         self.searches = 0
+        # What was not built on the way is not built for an advice: each build may take minutes.
+        self.reader = provider.reader.reading_only() if provider.reader is not None else None
 
     def search(
         self,
         policy: Policy,
         lines: Sequence[Dependency] | None = None,
-        reader: SourceReader | None = None,
     ) -> Found | None:
         """What fits with a change; None for nothing, or when enough has been tried."""
         if self.searches == _MOST_SEARCHES:
             return None
         self.searches += 1
         provider = Provider(self.provider.snapshot, self.provider.client, policy, known=self.provider)
-        provider.reader = reader or provider.reader
+        provider.reader = self.reader
         try:
             result = search(provider, provider.roots(self.lines if lines is None else lines), _MOST_ROUNDS)
         except (SearchTooLongError, PackageIndexError):

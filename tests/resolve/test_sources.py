@@ -65,6 +65,40 @@ def test_sources_whose_metadata_cannot_be_had_are_passed_over_with_a_warning(wor
     assert result.warnings == ("tool 2.0 was passed over: tool 2.0 cannot be built: no compiler",)
 
 
+def test_releases_that_fail_alike_are_passed_over_in_one_line(world: World) -> None:
+    for version in ("2.9", "2.10"):
+        world.offer_sources("tool", version)
+    world.offer("tool", "1.0")
+    world.reader = MemoryReader(
+        {f"tool-{v}.tar.gz": f"tool {v} cannot be built: no compiler" for v in ("2.9", "2.10")}
+    )
+    assert world.resolve("tool").warnings == (
+        "tool 2.10, 2.9 were passed over: tool 2.10 cannot be built: no compiler",
+    )
+
+
+def test_sources_under_the_name_of_a_module_are_remarked_upon(world: World) -> None:
+    world.offer_sources("sklearn", "1.0")
+    world.reader = MemoryReader(sdist("sklearn", "1.0"))
+    assert world.resolve("sklearn").warnings == (
+        '"sklearn" (lumienv.toml:2) may not be what you mean: '
+        'write "scikit-learn", as sklearn is the name of its module',
+    )
+
+
+def test_a_shell_that_cannot_be_built_leads_to_the_package_that_was_meant(world: World) -> None:
+    world.offer_sources("sklearn", "1.0")
+    world.offer("scikit-learn", "1.6")
+    world.reader = MemoryReader({"sklearn-1.0.tar.gz": "sklearn 1.0 cannot be built: it says so"})
+    assert 'help: write "scikit-learn" instead of "sklearn"' in world.failure("sklearn")
+
+
+def test_python_is_no_package_to_ask_for(world: World) -> None:
+    world.image("ipython==9.0")
+    message = world.failure("python>=3.11")
+    assert 'help: leave out "python>=3.11" (lumienv.toml:2): the image brings Python 3.12' in message
+
+
 def test_sources_for_another_python_are_passed_over(world: World) -> None:
     world.offer_sources("tool", "2.0")
     world.offer("tool", "1.0")
