@@ -15,9 +15,13 @@ class Told(Output):
     """What a step reported."""
 
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def note(self, line: str) -> None:
         self.notes.append(line)
+
+    def warn(self, line: str) -> None:
+        self.warnings.append(line)
 
 
 @dataclass(frozen=True)

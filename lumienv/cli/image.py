@@ -111,6 +111,8 @@ def freeze(
 
     output = common.output
     if from_list is None:
+        if python is not None or name is not None:
+            raise click.UsageError("--python and --name describe a list: give --from-list, too")
         snapshot = _snapshot(common, image)
     elif image is not None or python is None:
         problem = "--from-list needs --python" if image is None else "give either IMAGE or --from-list"

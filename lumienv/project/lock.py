@@ -63,7 +63,7 @@ def lock(
         raise LockError(f"{LOCK_NAME} is not up to date: {reason}", hint="bring it up to date: lumienv lock")
     if old is not None and not reason and not upgrade and not upgrade_packages:
         written = not (check or dry_run) and _add_identity(project, report, old, base)
-        return LockOutcome(project.lock_path, fresh=True, written=written, total=len(old.versions()))
+        return LockOutcome(project.lock_path, fresh=True, written=written, total=len(old.labels()))
     snapshot, resolution = _resolve(
         project,
         report,
@@ -79,6 +79,11 @@ def lock(
         pin.name: label_of(str(pin.version), pin.origin, built=pin.file is not None and not pin.file.is_wheel)
         for pin in resolution.pins
     }
+    for name in upgrade_packages:
+        if canonicalize_name(name) not in after:
+            of_image = canonicalize_name(name) in dict(resolution.provided)
+            where = "is the image's" if of_image else "is not in the lock"
+            report.warn(f"-P {name} changes nothing: {name} {where}")
     if not dry_run:
         with disk_errors("write the lock", project.lock_path):
             write_atomically(project.lock_path, text.encode())

@@ -17,7 +17,7 @@ from lumienv.resolve.candidates import Candidate
 from lumienv.resolve.check import check_resolution
 from lumienv.resolve.cuda import replaced_by_cuda
 from lumienv.resolve.direct import direct_sources
-from lumienv.resolve.elsewhere import Others, no_others
+from lumienv.resolve.elsewhere import Others, for_cuda, no_others
 from lumienv.resolve.explain import explain, given_up
 from lumienv.resolve.nearmiss import of_import
 from lumienv.resolve.origin import Origin, SourceReader
@@ -82,6 +82,7 @@ def resolve(
         *_passed_over(provider.unreadable),
         *_names_of_modules(pins, _lines(manifest), provider),
         *_unknown_extras(chosen, provider),
+        *_for_nvidia(chosen, snapshot),
         *remarks(stood, pins, _lines(manifest)),
         *check_resolution(found, manifest, snapshot),
     ]
@@ -179,6 +180,19 @@ def _passed_over(unreadable: Mapping[str, BrokenReleaseError]) -> Iterable[str]:
         which = f"{name} {versions} were" if len(labels) > 1 else f"{labels[0]} was"
         newest = max(labels, key=lambda label: Version(label.rpartition(" ")[2]))
         yield f"{which} passed over: {unreadable[newest].message}"
+
+
+def _for_nvidia(chosen: Chosen, snapshot: Snapshot) -> Iterable[str]:
+    """On a container image: gigabytes for GPUs that LUMI has not, which `torch` from an index brings along.
+
+    A Python of this machine may well be beside an NVIDIA GPU.
+    """
+    first = for_cuda(chosen)
+    if first is not None and snapshot.image.kind != "host":
+        yield (
+            f"{first} is for NVIDIA's GPUs, which LUMI has not: `lumienv image suggest` tells on which image "
+            "nothing of the kind is needed"
+        )
 
 
 def _names_of_modules(pins: Iterable[Pin], lines: Iterable[Dependency], provider: Provider) -> Iterable[str]:

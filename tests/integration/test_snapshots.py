@@ -215,6 +215,7 @@ def test_a_list_is_read_from_standard_input_and_pip_freeze_is_warned_of(elsewher
     ("words", "problem"),
     [
         (["--from-list", "x.txt"], "--from-list needs --python"),
+        (["--python", "3.12.1"], "--python and --name describe a list"),
         (["image.sif", "--from-list", "x.txt"], "give either IMAGE or --from-list"),
     ],
 )

@@ -573,3 +573,10 @@ def test_a_build_for_cuda_is_not_proposed_either(world: World) -> None:
     message = world.failure("torch==2.8.0", replace=["torch"])
     assert "torch 2.8.0 needs triton==3.4.0" in message
     assert "for torch 2.7.1" not in message
+
+
+def test_what_is_for_nvidias_gpus_is_remarked_upon_on_an_image(world: World) -> None:
+    world.offer("torch", "2.8.0", ["nvidia-cublas-cu12"])
+    world.offer("nvidia-cublas-cu12", "12.8.4.1")
+    (warning,) = world.resolve("torch").warnings
+    assert warning.startswith("nvidia-cublas-cu12 12.8.4.1 is for NVIDIA's GPUs")
