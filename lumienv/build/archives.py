@@ -4,6 +4,7 @@ Anybody can put anything on an index, so an archive is read with suspicion (PEP 
 are held to the same). What is refused is refused before it is written.
 """
 
+import errno
 import gzip
 import io
 import os
@@ -26,6 +27,9 @@ _MOST_MEMBERS = 300_000
 # Sources that were packed at the beginning of time (1970, as some backends do) fit into no wheel: zip files
 # begin in 1980, in local time.
 _EARLIEST = 315_619_200  # 1980-01-02, UTC
+_LATEST = 4_354_819_200  # 2108-01-01, UTC, where zip files end
+# What a disk says to names that do not fit together, or into it; no other disk would take them.
+_NAMES = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL, errno.EILSEQ}
 
 
 def unpack(archive: Path, target: Path) -> Path:
@@ -45,6 +49,12 @@ def unpack(archive: Path, target: Path) -> Path:
             raise _refused(archive, _reason(error)) from error
         except (NotImplementedError, RuntimeError) as error:  # a zip method or a password
             raise _refused(archive, "it is packed in a way that source distributions do not use") from error
+        except (ValueError, LookupError, OverflowError) as error:  # fields that hold rubbish
+            raise _refused(archive, _reason(error)) from error
+        except OSError as error:
+            if error.errno not in _NAMES:
+                raise
+            raise _refused(archive, "it has file names that no disk can hold") from error
     inside = list(target.iterdir())
     return inside[0] if len(inside) == 1 and inside[0].is_dir() and not inside[0].is_symlink() else target
 
@@ -97,7 +107,8 @@ def _unpack_tar(archive: Path, target: Path, budget: int) -> None:
                 raise _refused(archive, f"{member.name} is no file")
             if member.islnk():
                 members.check(member.linkname)
-            member.mtime = max(member.mtime, _EARLIEST)
+            # Not the other way round: a time that is no number loses each comparison.
+            member.mtime = int(max(_EARLIEST, min(_LATEST, member.mtime)))
             member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
             member.uid, member.gid, member.uname, member.gname = os.geteuid(), os.getegid(), "", ""
             tar.extract(member, target, **second_opinion)
@@ -140,7 +151,8 @@ class _Members:
     def check(self, name: str, link: str | None = None) -> None:
         """Raises BrokenReleaseError for a path or a link that leads out of the folder.
 
-        Nothing may stand below a link, so that what the text of a path says is where it is.
+        Nothing may stand below a link, so that what the text of a path says is where it is. In a link `..`
+        may only come first: behind the name of another link it would lead elsewhere than the text says.
         """
         self._count += 1
         if self._count > _MOST_MEMBERS:
@@ -152,11 +164,10 @@ class _Members:
             raise _refused(self._archive, f"{_shown(name)} stands behind a link")
         if link is None:
             return
-        depth = len(path.parent.parts)
-        for part in PurePosixPath(link).parts:
-            depth += -1 if part == ".." else 1
-            if part == "/" or depth < 0:
-                raise _refused(self._archive, f"{_shown(name)} is a link that leads out of its folder")
+        parts = PurePosixPath(link).parts
+        down = next((place for place, part in enumerate(parts) if part != ".."), len(parts))
+        if link.startswith("/") or down > len(path.parent.parts) or ".." in parts[down:]:
+            raise _refused(self._archive, f"{_shown(name)} is a link that leads out of its folder")
         self._links.add(path)
 
 

@@ -165,3 +165,44 @@ def test_an_archive_that_is_cut_short_is_said_to_be_damaged(tmp_path: Path, targ
     content = archive.read_bytes()
     archive.write_bytes(content[: len(content) // 2])
     assert "damaged" in refusal(archive, target)
+
+
+def test_a_link_through_another_link_cannot_lead_out(tmp_path: Path, target: Path) -> None:
+    deep = member("t-1/a/b/c", tarfile.DIRTYPE)
+    through = member("t-1/pyproject.toml", tarfile.SYMTYPE, "a/b/c/up/../../../../etc/hosts")
+    up = member("t-1/a/b/c/up", tarfile.SYMTYPE, "../../..")
+    assert "link that leads out" in refusal(tar_of(tmp_path / "t-1.tar.gz", deep, through, up), target)
+    assert not (target / "t-1" / "pyproject.toml").is_symlink()
+
+
+@pytest.mark.parametrize("moment", ["inf", "nan", "1e300"])
+def test_impossible_times_are_not_taken_over(tmp_path: Path, target: Path, moment: str) -> None:
+    odd = member("t-1/a", size=1)
+    odd.pax_headers = {"mtime": moment}
+    folder = unpack(tar_of(tmp_path / "t-1.tar.gz", odd), target)
+    assert zipfile.ZipInfo.from_file(folder / "a").date_time >= (1980, 1, 1)
+
+
+def test_fields_that_hold_rubbish_are_refused(tmp_path: Path, target: Path) -> None:
+    odd = member("t-1/a", size=1)
+    odd.pax_headers = {"GNU.sparse.size": "1e99", "GNU.sparse.map": "1,z"}
+    assert "damaged" in refusal(tar_of(tmp_path / "t-1.tar.gz", odd), target)
+
+
+def test_a_hard_link_to_nothing_is_refused(tmp_path: Path, target: Path) -> None:
+    archive = tar_of(tmp_path / "t-1.tar.gz", member("t-1/a", tarfile.LNKTYPE, "t-1/nothing"))
+    assert "damaged" in refusal(archive, target)
+
+
+def test_zip_names_that_are_no_text_are_refused(tmp_path: Path, target: Path) -> None:
+    path = make_zip(tmp_path / "t-1.zip", {"t-1/é": ""})
+    path.write_bytes(path.read_bytes().replace("é".encode(), b"\xff\xfe"))
+    assert "damaged" in refusal(path, target)
+
+
+@pytest.mark.parametrize("names", [("t-1/a", "t-1/a/b"), ("t-1/" + "x" * 300,)])
+def test_names_that_no_disk_can_hold_are_the_archives_fault(
+    tmp_path: Path, target: Path, names: tuple[str, ...]
+) -> None:
+    path = make_zip(tmp_path / "t-1.zip", dict.fromkeys(names, "x"))
+    assert "file names that no disk can hold" in refusal(path, target)
