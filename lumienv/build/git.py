@@ -269,6 +269,29 @@ def write_description(tree: Path, location: str) -> None:
         path.write_text(text)
 
 
+def take_configuration_away(tree: Path) -> bool:
+    """Leave of the copy of a repository's configuration only what is needed to read it; False: not possible.
+
+    A copy is this user's own, so that git no longer asks whose it was; and a configuration may name programs
+    (`gpg.program`, `core.sshCommand`), which would run outside the image.
+    """
+    folder = tree / ".git"
+    config = folder / "config"
+    if folder.is_symlink() or not folder.is_dir() or config.is_symlink() or (folder / "commondir").exists():
+        return False
+    git = _Git(str(tree), Path("/"))
+    kept = []
+    for name in ("core.repositoryformatversion", "extensions.objectformat", "extensions.refstorage"):
+        said = git.try_("config", "--file", str(config), "--no-includes", "--get", name)
+        if re.fullmatch(r"[0-9a-z]+\n", said.stdout):
+            section, _, key = name.partition(".")
+            kept.append(f"[{section}]\n{key} = {said.stdout}")
+    with disk_errors("copy a git repository", tree):
+        config.unlink(missing_ok=True)
+        config.write_text("".join(kept))
+    return True
+
+
 class _Git:
     """`git` in a folder."""
 

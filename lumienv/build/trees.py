@@ -10,7 +10,7 @@ from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist
 from lumienv.build.archives import unpack
 from lumienv.build.failures import not_as_promised
 from lumienv.build.folders import copy_project
-from lumienv.build.git import Repository, write_description
+from lumienv.build.git import Repository, take_configuration_away, write_description
 from lumienv.build.static import Stated, stated, stated_in
 from lumienv.errors import BrokenReleaseError, ManifestError
 from lumienv.index.metadata import CoreMetadata
@@ -108,7 +108,7 @@ def folder_tree(name: str, folder: Path, shown: str, subdirectory: str) -> Tree:
 
     def lay(target: Path, history: bool) -> Path:
         copy_project(folder, target, history=history)
-        if history and (target / ".git").is_dir():
+        if history and take_configuration_away(target):
             write_description(target, shown)
         return target / inside
 

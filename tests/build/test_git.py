@@ -1,6 +1,7 @@
 """Git repositories: real ones, over file://."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import pytest
 from index_server import IndexServer
 from sources import commit, git, make_repository, write_tree
 
-from lumienv.build.git import Repository
+from lumienv.build.git import Repository, take_configuration_away, write_description
 from lumienv.errors import ManifestError, PackageIndexError
 
 RepositoryOf = Callable[..., Repository]
@@ -357,3 +358,47 @@ def test_several_processes_may_fetch_the_same_repository_at_once(upstream: Path,
         for _ in range(3)
     ]
     assert [process.communicate()[0].strip() for process in started] == ["one"] * 3
+
+
+def test_the_configuration_of_a_copied_repository_starts_no_program(upstream: Path, tmp_path: Path) -> None:
+    program, ran = tmp_path / "program", tmp_path / "ran"
+    program.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    program.chmod(0o755)
+    signed = git(upstream, "cat-file", "commit", "HEAD").replace(
+        "\n\n", "\ngpgsig -----BEGIN PGP SIGNATURE-----\n x\n -----END PGP SIGNATURE-----\n\n", 1
+    )
+    (tmp_path / "signed").write_text(signed + "\n")
+    git(
+        upstream,
+        "reset",
+        "--hard",
+        git(upstream, "hash-object", "-t", "commit", "-w", str(tmp_path / "signed")),
+    )
+    git(upstream, "tag", "v1.0")
+    git(upstream, "config", "log.showSignature", "true")
+    git(upstream, "config", "gpg.program", str(program))
+    git(upstream, "log", "-1")
+    assert ran.exists()  # so git would start it
+    ran.unlink()
+    copy = tmp_path / "copy"
+    shutil.copytree(upstream, copy)
+    assert take_configuration_away(copy)
+    write_description(copy, "a folder")
+    assert "describe-name: v1.0-0-g" in (copy / ".git_archival.txt").read_text()
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize("how", ["link", "common"])
+def test_a_repository_that_lies_partly_elsewhere_is_not_looked_into(
+    upstream: Path, tmp_path: Path, how: str
+) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    if how == "link":
+        (copy / ".git").symlink_to(upstream / ".git")
+    else:
+        shutil.copytree(upstream / ".git", copy / ".git")
+        (copy / ".git" / "commondir").write_text(f"{upstream}/.git\n")
+    before = (upstream / ".git" / "config").read_text()
+    assert not take_configuration_away(copy)
+    assert (upstream / ".git" / "config").read_text() == before
