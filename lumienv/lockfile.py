@@ -310,7 +310,8 @@ def _locked(package: Package, chosen: _Chosen, folder: Path) -> LockedWheel | Lo
         sha256 = chosen.hashes["sha256"]
         if isinstance(chosen, PackageWheel):
             return LockedWheel(name, version, chosen.filename, url, sha256, chosen.size)
-        uploaded = chosen.upload_time.isoformat() if chosen.upload_time else None
+        # Sources that fail with the build tools of today are built with those of their day.
+        uploaded = chosen.upload_time.isoformat() if chosen.upload_time is not None else None
         file = File(chosen.filename, url, sha256, size=chosen.size, upload_time=uploaded)
         return LockedSource(name, version, file)
     origin = _origin(package)

@@ -272,7 +272,13 @@ def test_a_locked_wheel_without_a_sha256_is_refused_with_a_sentence(tmp_path: Pa
         lock_of(tmp_path, WHOLE.replace("sha256 = ", "sha512 = "))
 
 
-SDIST = File("legacy-2.0.tar.gz", f"{FILES}/legacy-2.0.tar.gz", sha256="a" * 64, size=99)
+SDIST = File(
+    "legacy-2.0.tar.gz",
+    f"{FILES}/legacy-2.0.tar.gz",
+    sha256="a" * 64,
+    size=99,
+    upload_time="2024-04-14T10:34:55+00:00",
+)
 ORIGINS = {
     "archived": Origin("archive", f"{FILES}/archived-1.0.tar.gz", "archived-1.0.tar.gz", "b" * 64, 7),
     "cloned": Origin(
