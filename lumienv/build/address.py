@@ -1,6 +1,5 @@
 """Archives at an address or a path of this machine, brought into the wheelhouse."""
 
-import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -19,11 +18,8 @@ def is_wheel(filename: str) -> bool:
 
 
 def local_place(project: Path, name: str, location: str) -> Path:
-    """The folder or file that a path in the manifest means. Raises ManifestError for nothing there.
-
-    Links in it stay: on a cluster the path that users know is one, and jobs see that.
-    """
-    path = Path(os.path.normpath((project / Path(location).expanduser()).absolute()))
+    """The folder or file that a path in the manifest means. Raises ManifestError for nothing there."""
+    path = project / Path(location).expanduser()
     if not path.exists():
         raise ManifestError(
             f"{name} comes from {location}, where there is nothing",

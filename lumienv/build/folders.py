@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from lumienv.errors import StoreError
@@ -49,8 +50,20 @@ def folder_state(folder: Path) -> str:
     digest = hashlib.sha256()
     for path, inside in sorted(_chosen(folder, history=False)):
         status = path.lstat()
-        digest.update(f"{inside}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+        digest.update(os.fsencode(inside) + f"\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
     return digest.hexdigest()
+
+
+def known_path(folder: Path) -> Path:
+    """Where an editable project is seen: the path by which the user came to it, without `..`.
+
+    Not through links, where it can be had otherwise: on a cluster the path that users know is one.
+    """
+    plain = Path(os.path.normpath(folder.absolute()))
+    with suppress(OSError):
+        if plain.samefile(folder):
+            return plain
+    return folder.resolve()  # `..` behind a link means another folder than the text says
 
 
 def _copied_through(link: Path, folder: Path) -> bool:

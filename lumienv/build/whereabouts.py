@@ -5,6 +5,7 @@ from copy import copy
 from pathlib import Path
 
 from lumienv.build.address import local_place, take_archive
+from lumienv.build.folders import known_path
 from lumienv.build.git import Repository
 from lumienv.build.trees import Tree, archive_tree, folder_tree, git_tree
 from lumienv.index.client import IndexClient
@@ -108,7 +109,7 @@ class Whereabouts:
         """The folder in which an editable project lies: its path is what the wheel will record."""
         if not origin.editable or origin.kind != "directory":
             return None
-        return local_place(self._project, name, origin.location) / origin.subdirectory
+        return known_path(local_place(self._project, name, origin.location)) / origin.subdirectory
 
     def _repository(self, location: str) -> Repository:
         return Repository(location, self._cache, offline=self._client.offline, say=self._say)

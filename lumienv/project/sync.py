@@ -13,7 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from lumienv.build.address import local_place
-from lumienv.build.folders import folder_state
+from lumienv.build.folders import folder_state, known_path
 from lumienv.errors import LockError, ManifestError, StoreError, UsageError
 from lumienv.image.snapshot import Snapshot
 from lumienv.index.wheelhouse import Wheelhouse, WheelRequest
@@ -242,13 +242,13 @@ def _editable_folders(project: Project, chosen: Sequence[LockedWheel | LockedSou
     """The folders that have to be seen when a command runs, as their code is not copied."""
     for folder, origin in _folders(project, chosen):
         if origin.editable:
-            yield str(folder)
+            yield str(known_path(folder))
 
 
 def _local_states(project: Project, chosen: Sequence[LockedWheel | LockedSource]) -> list[str]:
     """What tells one state of the local projects from another: the lock knows only where they lie."""
     return [
-        str(folder) if origin.editable else folder_state(folder)
+        str(known_path(folder)) if origin.editable else folder_state(folder)
         for folder, origin in _folders(project, chosen)
     ]
 

@@ -1,12 +1,13 @@
 """Local projects are copied for a build, without what does not belong to it."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 from sources import write_tree
 
-from lumienv.build.folders import copy_project
+from lumienv.build.folders import copy_project, folder_state, known_path
 from lumienv.errors import StoreError
 
 
@@ -59,3 +60,22 @@ def test_a_folder_that_does_not_fit_is_not_copied(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="not enough room to build p"):
         copy_project(folder, tmp_path / "copy", history=False)
     assert not (tmp_path / "copy" / "data").exists()
+
+
+def test_file_names_that_are_no_text_count_too(tmp_path: Path) -> None:
+    folder = write_tree(tmp_path / "p", {"pyproject.toml": ""})
+    before = folder_state(folder)
+    (folder / os.fsdecode(b"odd\xff")).touch()
+    assert folder_state(folder) != before
+
+
+def test_a_folder_is_known_by_the_links_on_the_way_to_it(tmp_path: Path) -> None:
+    write_tree(tmp_path / "real", {"lib/pyproject.toml": "", "project/x": ""})
+    (tmp_path / "link").symlink_to("real")
+    assert known_path(tmp_path / "link" / "project" / ".." / "lib") == tmp_path / "link" / "lib"
+
+
+def test_dots_behind_a_link_mean_what_the_disk_says(tmp_path: Path) -> None:
+    write_tree(tmp_path / "real", {"lib/pyproject.toml": "", "project/x": ""})
+    (tmp_path / "project").symlink_to("real/project")
+    assert known_path(tmp_path / "project" / ".." / "lib") == (tmp_path / "real" / "lib").resolve()

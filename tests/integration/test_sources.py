@@ -126,14 +126,36 @@ def test_changes_of_an_editable_folder_are_seen_at_once(project: Workspace, base
     assert project.python("import edited; print(edited.value)") == "22"
 
 
-def test_an_editable_folder_may_lie_behind_a_link(project: Workspace, base: str, tmp_path: Path) -> None:
-    """On LUMI, /scratch is a link."""
-    folder = write_tree(tmp_path / "elsewhere", tiny_project("localpkg") | {"edited.py": "value = 1\n"})
-    link = project.directory / "linked"
-    link.symlink_to(folder)
-    project.write(base, ["localpkg"], '[sources.localpkg]\npath = "./linked"\neditable = true\n')
+def test_a_folder_below_home_is_found_in_every_step(project: Workspace, base: str, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    folder = write_tree(home / "localpkg", tiny_project("localpkg"))
+    (folder / "edited.py").write_text("value = 1\n")
+    project.write(base, ["localpkg"], '[sources.localpkg]\npath = "~/localpkg"\neditable = true\n')
+    project.lumienv("sync", HOME=str(home))
+    seen = project.lumienv(
+        "run", "--", "python", "-c", "import edited; print(edited.__file__)", HOME=str(home)
+    )
+    assert seen.strip() == f"{folder}/edited.py"
+
+    project.write(base, ["localpkg"], '[sources.localpkg]\npath = "~/localpkg"\n')
+    project.lumienv("sync", HOME=str(home))
+    (folder / "more.txt").write_text("two")
+    assert "installed 1 package" in project.lumienv("sync", HOME=str(home))
+
+
+def test_an_editable_folder_is_seen_by_the_path_that_leads_over_a_link(
+    project: Workspace, base: str, tmp_path: Path
+) -> None:
+    folder = write_tree(tmp_path / "disk" / "localpkg", tiny_project("localpkg"))
+    (folder / "edited.py").write_text("value = 1\n")
+    (tmp_path / "link").symlink_to("disk")
+    source = f'[sources.localpkg]\npath = "{tmp_path}/link/localpkg"\neditable = true\n'
+    project.write(base, ["localpkg"], source)
     project.lumienv("sync")
-    assert project.python("import edited; print(edited.value)") == "1"
+    seen = project.python("import edited; print(edited.__file__)")
+    # Without a container the backend is started in the folder, and sees where that really is.
+    disk = "disk" if base.startswith("host") else "link"
+    assert seen == f"{tmp_path}/{disk}/localpkg/edited.py"
 
 
 def test_an_editable_folder_that_is_gone_is_a_sentence(project: Workspace, base: str) -> None:
