@@ -5,9 +5,9 @@ remembers it. Here it is decided which of them is needed.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -70,8 +70,9 @@ class SourceBuilder:
 
     `project` is the folder that relative paths start from, `cache` lumienv's, `scratch` a node-local folder.
     `runtime` is None when the image is not at hand: what is stated can be read then, and nothing built.
-    `allowed` is False for `[resolve] build = "never"`. `say` is told what takes long. To be used from one
-    thread, and not from the client's workers, as it waits for them.
+    `allowed` is False for `[resolve] build = "never"`. `sources` say where the user wants names from, which
+    holds for what a build needs, too. `say` is told what takes long. To be used from one thread, and not
+    from the client's workers, as it waits for them.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class SourceBuilder:
         runtime: Runtime | None,
         exclude_newer: str | None = None,
         allowed: bool = True,
+        sources: Mapping[str, Source] | None = None,
         say: Callable[[str], None] = _silent,
     ) -> None:
         self._snapshot = snapshot
@@ -96,6 +98,7 @@ class SourceBuilder:
         self._runtime = runtime
         self._exclude_newer = exclude_newer
         self._allowed = allowed
+        self._sources = sources or {}
         self._say = say
         self._notes = Notes(cache, snapshot)
         self._platform = Platform.of(snapshot.python.version, snapshot.tags)
@@ -298,7 +301,9 @@ class SourceBuilder:
         nested._exclude_newer = exclude_newer
         key = (exclude_newer, *requires)
         if key not in self._pins:
-            self._pins[key] = build_pins(label, requires, self._snapshot, self._client, nested, exclude_newer)
+            self._pins[key] = build_pins(
+                label, requires, self._snapshot, self._client, nested, exclude_newer, self._sources
+            )
         files = [pin.file for pin in self._pins[key] if pin.file is not None]
         wheels = [file for file in files if file.is_wheel]
         paths = self._wheelhouse.fetch(
@@ -306,8 +311,9 @@ class SourceBuilder:
         )
         kept = [Kept(paths[one.filename], one.filename, one.sha256 or "", one.size or 0) for one in wheels]
         for pin in self._pins[key]:
-            if pin.file is not None and not pin.file.is_wheel:
-                built = nested.wheel(pin.name, pin.file)
+            what = replace(pin.origin, editable=False) if pin.origin is not None else pin.file
+            if what is not None and not (isinstance(what, File) and what.is_wheel):
+                built = nested.wheel(pin.name, what)
                 kept.append(Kept(built.path, built.filename, built.sha256, built.size))
         return kept
 

@@ -4,7 +4,8 @@ A package of the image with a local version (`torch 2.7.1+rocm6.2.4`) was built 
 an extension has to be compiled against; the others of the image may be replaced for the build.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -13,7 +14,8 @@ from packaging.utils import canonicalize_name
 from lumienv.errors import BrokenReleaseError, ManifestError, ResolutionError
 from lumienv.image.snapshot import Snapshot
 from lumienv.index.client import IndexClient
-from lumienv.manifest import FILE_NAME, Dependency, ImageTable, Manifest, ResolveTable
+from lumienv.manifest import FILE_NAME, Dependency, ImageTable, Manifest, ResolveTable, Source
+from lumienv.manifest.sources import source_of_url
 from lumienv.resolve import Pin
 from lumienv.resolve.origin import SourceReader
 from lumienv.resolve.resolver import Request, resolve
@@ -35,6 +37,21 @@ def _refuse_address(label: str, text: str) -> None:
         )
 
 
+def direct_names(manifest: Manifest) -> dict[str, Source]:
+    """Where the user says that names come from, by `[sources]` or by an address in a line.
+
+    These hold for builds too: somebody else may have put the name of a private build tool on an index.
+    """
+    found = {}
+    for entry in (*manifest.dependencies, *(line for group in manifest.groups.values() for line in group)):
+        with suppress(InvalidRequirement, ValueError):  # said by the resolution
+            requirement = Requirement(entry.text)
+            if requirement.url is not None:
+                found[str(canonicalize_name(requirement.name))] = source_of_url(requirement.url)
+    named = {str(canonicalize_name(name)): source for name, source in manifest.sources.items()}
+    return found | {name: source for name, source in named.items() if source.kind != "index"}
+
+
 def build_pins(
     label: str,
     requires: Sequence[str],
@@ -42,8 +59,9 @@ def build_pins(
     client: IndexClient,
     reader: SourceReader,
     exclude_newer: str | None,
+    sources: Mapping[str, Source],
 ) -> tuple[Pin, ...]:
-    """The packages to install for a build of `label`, beside those of the image.
+    """The packages to install for a build of `label`, beside those of the image; `sources`: `direct_names`.
 
     Raises BrokenReleaseError when nothing fits, PackageIndexError when an index fails.
     """
@@ -55,6 +73,7 @@ def build_pins(
         path=Path(FILE_NAME),
         image=ImageTable("path", snapshot.image.path),
         dependencies=tuple(Dependency(text, _KEY) for text in requires),
+        sources=dict(sources),
         resolve=ResolveTable(
             replace=tuple(
                 sorted(

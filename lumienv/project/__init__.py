@@ -159,6 +159,7 @@ def source_builder(
     `start` is False where no container is to be started.
     """
     from lumienv.build.builder import SourceBuilder
+    from lumienv.build.requirements import direct_names
     from lumienv.index.wheelhouse import Wheelhouse
 
     runtime: Runtime | None = None
@@ -176,6 +177,7 @@ def source_builder(
         runtime=runtime,
         exclude_newer=project.manifest.resolve.exclude_newer,
         allowed=project.manifest.resolve.build == "allow",
+        sources=direct_names(project.manifest),
         say=report.note,
     )
 

@@ -23,9 +23,10 @@ from wheels import make_wheel
 
 from lumienv.build.backend import Workplace
 from lumienv.build.builder import BuiltWheel
+from lumienv.build.requirements import direct_names
 from lumienv.errors import BrokenReleaseError, ManifestError, PackageIndexError
 from lumienv.image.snapshot import ImagePackage, Snapshot
-from lumienv.manifest import Source
+from lumienv.manifest import Dependency, ImageTable, Manifest, Source
 from lumienv.resolve.origin import Origin
 
 
@@ -401,6 +402,29 @@ def test_an_editable_folder_is_built_in_place(bench: Bench) -> None:
     wheel = bench.builder().wheel("mylib", origin)
     with zipfile.ZipFile(wheel.path) as archive:
         assert archive.read("_tiny.pth").decode() == f"{where}\n"
+
+
+def test_a_build_takes_a_private_tool_from_where_the_user_has_it(bench: Bench) -> None:
+    make_wheel(bench.offered, "tool", "99.0")
+    folder(bench, tiny_project("tool"), "tool")
+    folder(bench, tiny_project(build_requires=["tool"], imports=["tool"]), "tiny")
+    builder = bench.builder(sources={"tool": Source("path", "tool", editable=True)})
+    origin = builder.direct("tiny", Source("path", "tiny"), None).origin
+    assert facts_of(builder.wheel("tiny", origin))["versions"] == {"tool": None}
+    assert bench.server.paths() == []  # what the index has under that name is somebody else's
+
+
+def test_addresses_in_lines_hold_for_builds_as_sources_do() -> None:
+    manifest = Manifest(
+        Path("lumienv.toml"),
+        ImageTable("host", "python3"),
+        (Dependency("Tool.X @ git+https://example.org/tool@v1", "dependencies"), Dependency("numpy", "")),
+        sources={"other": Source("path", "other"), "pinned": Source("index", "group")},
+    )
+    assert direct_names(manifest) == {
+        "tool-x": Source("git", "https://example.org/tool", "v1"),
+        "other": Source("path", "other"),
+    }
 
 
 def test_a_project_below_a_folder_is_found(bench: Bench) -> None:
