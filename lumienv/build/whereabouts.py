@@ -8,6 +8,7 @@ from lumienv.build.address import local_place, take_archive
 from lumienv.build.folders import known_path
 from lumienv.build.git import Repository
 from lumienv.build.trees import Tree, archive_tree, folder_tree, git_tree
+from lumienv.errors import ManifestError
 from lumienv.index.client import IndexClient
 from lumienv.index.pages import File
 from lumienv.index.wheelhouse import Kept, Wheelhouse, WheelRequest
@@ -65,6 +66,13 @@ class Whereabouts:
             return origin, None
         same = locked is not None and (locked.kind, locked.location) == ("archive", source.location)
         kept = self.archive(name, source.location, locked if same else None)
+        if source.sha256 not in ("", kept.sha256):
+            raise ManifestError(
+                f"{source.location} is not the file that lumienv.toml says",
+                f"lumienv.toml: sha256 {source.sha256}",
+                f"received:     sha256 {kept.sha256}",
+                hint=f"correct the hash of {name}, if you trust the file",
+            )
         origin = Origin(
             "archive",
             source.location,

@@ -109,11 +109,13 @@ class Source:
     subdirectory: str = ""
     """where the project lies in a repository or archive"""
     editable: bool = False
+    sha256: str = ""
+    """url: what the user says that the file's is (`…#sha256=…`), in hex; empty: nothing"""
 
     def written(self) -> list[str]:
         """All that decides, for digests and messages."""
-        editable = "editable" if self.editable else ""
-        return list(filter(None, [self.kind, self.location, self.revision, self.subdirectory, editable]))
+        more = ("editable" if self.editable else "", f"sha256={self.sha256}" if self.sha256 else "")
+        return list(filter(None, [self.kind, self.location, self.revision, self.subdirectory, *more]))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ PEP 508 allows any URL there; PEP 440 and pip say how a version control system, 
 are spelled in it ("Direct references"; pip documentation, "VCS Support").
 """
 
+import re
 from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 from lumienv.manifest import ARCHIVES, Source
@@ -26,9 +27,11 @@ def source_of_url(url: str) -> Source:
     if parts.scheme == "file":
         path = unquote(parts.path)
         if path.endswith(ARCHIVES):
-            return Source("url", urlunsplit(bare), subdirectory=subdirectory)
+            return Source(
+                "url", urlunsplit(bare), subdirectory=subdirectory, sha256=_promised(parts.fragment)
+            )
         return Source("path", path, subdirectory=subdirectory)
-    return url_source(urlunsplit(bare), subdirectory)
+    return url_source(url, subdirectory)
 
 
 def git_source(location: str, revision: str = "", subdirectory: str = "") -> Source:
@@ -53,7 +56,18 @@ def url_source(location: str, subdirectory: str = "") -> Source:
     if not unquote(parts.path).endswith(ARCHIVES):
         raise ValueError(f"names no wheel and no source distribution ({', '.join(ARCHIVES)})")
     _refuse_password(location)
-    return Source("url", location, subdirectory=subdirectory)
+    bare = urlunsplit(parts._replace(fragment=""))
+    return Source("url", bare, subdirectory=subdirectory, sha256=_promised(parts.fragment))
+
+
+def _promised(fragment: str) -> str:
+    """The hash behind a URL, which pip checks too (its documentation, "Secure installs"); empty: none."""
+    for name, values in parse_qs(fragment).items():
+        if name == "sha256" and re.fullmatch(r"[0-9a-fA-F]{64}", values[0]):
+            return values[0].lower()
+        if name in ("sha256", "md5", "sha1", "sha224", "sha384", "sha512"):
+            raise ValueError(f"ends in a hash that lumienv does not check ({name}): write #sha256=…, or none")
+    return ""
 
 
 def _refuse_password(location: str) -> None:

@@ -27,6 +27,7 @@ from lumienv.build.requirements import direct_names
 from lumienv.errors import BrokenReleaseError, ManifestError, PackageIndexError
 from lumienv.image.snapshot import ImagePackage, Snapshot
 from lumienv.manifest import Dependency, ImageTable, Manifest, Source
+from lumienv.manifest.sources import source_of_url, url_source
 from lumienv.resolve.origin import Origin
 
 
@@ -425,6 +426,21 @@ def test_addresses_in_lines_hold_for_builds_as_sources_do() -> None:
         "tool-x": Source("git", "https://example.org/tool", "v1"),
         "other": Source("path", "other"),
     }
+
+
+def test_a_file_at_an_address_has_the_hash_that_the_user_says(bench: Bench) -> None:
+    path = make_wheel(bench.offered, "mylib", "1.0")
+    url = f"{bench.server.root}/files/{path.name}"
+    right = url_source(f"{url}#sha256={bench.server.digest(path).upper()}")
+    assert bench.builder().direct("mylib", right, None).origin.location == url
+    with pytest.raises(ManifestError, match="is not the file that"):
+        bench.builder().direct("mylib", url_source(f"{url}#sha256={'0' * 64}"), None)
+
+
+@pytest.mark.parametrize("hashed", ["md5=" + "0" * 32, "sha256=123", "sha512=" + "0" * 128])
+def test_a_hash_that_is_not_checked_is_refused(hashed: str) -> None:
+    with pytest.raises(ValueError, match="lumienv does not check"):
+        source_of_url(f"https://example.org/mylib-1.0.tar.gz#{hashed}")
 
 
 def test_a_project_below_a_folder_is_found(bench: Bench) -> None:
