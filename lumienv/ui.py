@@ -5,6 +5,7 @@ table is really drawn: it costs more than most commands.
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,17 @@ from dataclasses import dataclass
 import click
 
 from lumienv.errors import LumienvError
+
+# What a terminal would obey rather than show: sequences of colours, titles and links, and lone controls.
+_CONTROLS = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\].*?(?:\x07|\x1b\\)"
+    r"|[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+)
+
+
+def plain(text: str) -> str:
+    """A text as a terminal may get it: messages quote build backends, servers and other people's files."""
+    return _CONTROLS.sub("", text.replace("\t", " "))
 
 
 @dataclass(frozen=True)
@@ -42,7 +54,7 @@ class Output:
     def note(self, line: str) -> None:
         """Something worth knowing."""
         if not self.quiet:
-            click.echo(line, err=True, color=self.color)
+            click.echo(plain(line), err=True, color=self.color)
 
     def detail(self, line: str) -> None:
         """Something worth knowing with -v."""
@@ -51,7 +63,7 @@ class Output:
 
     def warn(self, line: str) -> None:
         """Something that may go wrong later."""
-        click.echo(click.style("warning: ", fg="yellow", bold=True) + line, err=True, color=self.color)
+        click.echo(click.style("warning: ", fg="yellow", bold=True) + plain(line), err=True, color=self.color)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Rows under headings, as wide as their content."""
@@ -118,9 +130,9 @@ def colored(wanted: str, environ: Mapping[str, str]) -> bool | None:
 
 def show_error(error: LumienvError, color: bool | None = None) -> None:
     """An error as a sentence with its facts and a way out, on standard error."""
-    lines = [click.style("error: ", fg="red", bold=True) + error.message]
-    lines += [f"  {fact}" for fact in error.facts]
+    lines = [click.style("error: ", fg="red", bold=True) + plain(error.message)]
+    lines += [f"  {plain(fact)}" for fact in error.facts]
     if error.hint is not None:
-        first, *rest = error.hint.splitlines() or [""]
+        first, *rest = plain(error.hint).splitlines() or [""]
         lines += [click.style("help: ", fg="cyan", bold=True) + first, *(f"      {line}" for line in rest)]
     click.echo("\n".join(lines), err=True, color=color)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from entry_point import PROGRAM, clean_environment, lumienv
 
+from lumienv.errors import LumienvError
 from lumienv.image.base import host_base
 from lumienv.image.probing import take_snapshot
 from lumienv.launch.arguments import OPTIONS
@@ -19,6 +21,7 @@ from lumienv.manifest.reader import read_manifest
 from lumienv.overlay.generation import Generation
 from lumienv.overlay.store import Store
 from lumienv.runtime.host import Host
+from lumienv.ui import Output, show_error
 
 COMMANDS = (("lock",), ("sync",), ("run",), ("image", "list"), ("image", "show"))
 LEAVES = pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -361,3 +364,13 @@ def test_run_imports_of_the_standard_library_nothing_that_it_does_not_need(
 def test_a_heavy_library_would_be_seen(project: Path, env: dict[str, str]) -> None:
     """`run --help` is click's: this is what the test above would find."""
     assert "click" in imported(project, env, "run", "--help")
+
+
+def test_messages_hold_nothing_that_a_terminal_would_obey(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "\x1b]0;title\x07boo \x1b[2J\x1b[31mred\x1b[0m\x00\x9b2J\u202e"
+    show_error(LumienvError(hostile, hostile, hint=f"{hostile}\nsecond"), color=True)
+    Output(color=True).warn(hostile)
+    said = capsys.readouterr().err
+    assert said.count("boo red2J") == 4
+    assert "second" in said
+    assert not re.search(r"\x1b(?!\[\d*m)|[\x00\x07\x9b\u202e]", said)
