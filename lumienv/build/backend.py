@@ -104,7 +104,7 @@ def ask_backend(
     """Have the backend prepare metadata or build a wheel.
 
     `wheels_for` brings the build requirements to the wheelhouse. Raises BrokenReleaseError when the build
-    fails, with what the backend said; and what `wheels_for` raises.
+    fails, with what the backend said; StoreError for a full disk; and what `wheels_for` raises.
     """
     requires = tuple(task.build.requires)
     answer: Mapping[str, Any] = {}

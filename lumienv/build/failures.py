@@ -2,7 +2,7 @@
 
 import re
 
-from lumienv.errors import BrokenReleaseError
+from lumienv.errors import BrokenReleaseError, LumienvError, StoreError
 from lumienv.image.snapshot import Snapshot
 
 _LINES = 6
@@ -38,10 +38,13 @@ class BuildFailedError(BrokenReleaseError):
     """whether it looks as if the sources were older than the tools that were to build them"""
 
 
-def build_failed(label: str, what: str, failed: str, said: str, snapshot: Snapshot) -> BuildFailedError:
-    """The failure of one build: `failed` is what our own side noticed, `said` all that was printed."""
+def build_failed(label: str, what: str, failed: str, said: str, snapshot: Snapshot) -> LumienvError:
+    """The failure of one build: `failed` is what our own side noticed, `said` all that was printed.
+
+    A BuildFailedError, or StoreError for a full disk: no other release is better than that.
+    """
     if "No space left" in said or "Disk quota exceeded" in said:
-        return BuildFailedError(
+        return StoreError(
             f"{label} cannot be built: the disk is full",
             *telling_lines(said)[-2:],
             hint="free some space, or set TMPDIR to a place with more of it",

@@ -4,6 +4,7 @@ import pytest
 from universe import snapshot
 
 from lumienv.build.failures import build_failed, telling_lines
+from lumienv.errors import StoreError
 
 COMPILER = """\
 running build_ext
@@ -69,6 +70,11 @@ def test_a_full_disk_is_called_by_its_name() -> None:
     said = failure("cc1: error: write failed: No space left on device\n")
     assert said.startswith("fast 1.0 cannot be built: the disk is full")
     assert "TMPDIR" in said
+
+
+def test_a_full_disk_speaks_against_no_release() -> None:
+    error = build_failed("fast 1.0", "wheel", "", "OSError: [Errno 28] No space left on device", snapshot())
+    assert isinstance(error, StoreError)  # else an older release would be taken for it
 
 
 def test_an_older_release_is_advised_only_where_there_are_releases() -> None:
