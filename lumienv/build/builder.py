@@ -320,6 +320,8 @@ class SourceBuilder:
     def _keep(self, tree: Tree, wheel: Path) -> Kept:
         kept = self._wheelhouse.keep(wheel)
         self._check(tree, self._wheel_metadata(kept))
+        if self._platform.rank(kept.filename) is None:
+            raise not_as_promised(tree.label, f"their build gives {kept.filename}, which does not run here")
         if tree.key:
             self._notes.note_wheel(tree.key, kept.filename, kept.sha256)
         return kept

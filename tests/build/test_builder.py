@@ -428,6 +428,14 @@ def test_addresses_in_lines_hold_for_builds_as_sources_do() -> None:
     }
 
 
+def test_a_wheel_for_another_platform_is_no_result(bench: Bench) -> None:
+    files = tiny_project(prepares=True)
+    files["backend.py"] = files["backend.py"].replace("py3-none-any", "cp27-cp27m-win32")
+    file = offer(bench, "tiny", "1.0", files)
+    with pytest.raises(BrokenReleaseError, match="which does not run here"):
+        bench.builder().wheel("tiny", file)
+
+
 def test_a_file_at_an_address_has_the_hash_that_the_user_says(bench: Bench) -> None:
     path = make_wheel(bench.offered, "mylib", "1.0")
     url = f"{bench.server.root}/files/{path.name}"
