@@ -16,17 +16,22 @@ def scratch_directory(folder: Path) -> Iterator[Path]:
     """An empty directory of this user's in `folder`, removed at the end. Raises StoreError."""
     with disk_errors("make a scratch directory", folder):
         _remove_abandoned(folder)
-        path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=folder))
+        path = Path(tempfile.mkdtemp(prefix=f"{_here()}{os.getpid()}-", dir=folder))
     try:
         yield path
     finally:
         remove_tree(path)
 
 
+def _here() -> str:
+    """Begins the names of this node's directories: TMPDIR may be shared, /proc is of this node alone."""
+    return f"{_PREFIX}{os.uname().nodename}-"
+
+
 def _remove_abandoned(folder: Path) -> None:
     """Scratch directories of this user's processes that were killed; on a compute node they are memory."""
-    for path in folder.glob(f"{_PREFIX}*"):
-        process = path.name.removeprefix(_PREFIX).partition("-")[0]
+    for path in folder.glob(f"{_here()}*"):
+        process = path.name.removeprefix(_here()).partition("-")[0]
         with suppress(OSError):
             if (
                 process.isdigit()

@@ -1,0 +1,39 @@
+"""Node-local directories: those of killed processes go, those that somebody may be using stay."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from lumienv.site.scratch import scratch_directory
+
+
+def abandoned(folder: Path) -> Path:
+    """What a process leaves that ends without a chance to clean up."""
+    program = f"""
+import os
+from pathlib import Path
+from lumienv.site.scratch import scratch_directory
+with scratch_directory(Path({str(folder)!r})) as path:
+    print(path, flush=True)
+    os._exit(9)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    return Path(done.stdout.strip())
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    left = abandoned(tmp_path)
+    assert left.is_dir()
+    with scratch_directory(tmp_path) as path:
+        assert path.is_dir()
+        assert not left.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_another_node_has_in_a_shared_folder_stays(tmp_path: Path) -> None:
+    left = abandoned(tmp_path)
+    elsewhere = left.with_name(left.name.replace(os.uname().nodename, f"{os.uname().nodename}x", 1))
+    left.rename(elsewhere)
+    with scratch_directory(tmp_path):
+        assert elsewhere.is_dir()
