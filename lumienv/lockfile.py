@@ -102,6 +102,13 @@ class Lock:
             for package in self.pylock.packages
         }
 
+    def hashes(self) -> dict[str, str]:
+        """file name → sha256, in hex, of all that comes from an index."""
+        files = [
+            file for package in self.pylock.packages for file in (*(package.wheels or ()), package.sdist)
+        ]
+        return {file.filename: file.hashes["sha256"].lower() for file in files if file is not None}
+
     def origins(self) -> dict[str, Origin]:
         """name → the direct source that it was locked to."""
         found = {str(package.name): _origin(package) for package in self.pylock.packages}

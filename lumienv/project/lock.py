@@ -73,6 +73,12 @@ def lock(
     )
     for warning in resolution.warnings:
         report.warn(warning)
+    if old is not None:
+        for filename in _exchanged(old, resolution):
+            report.warn(
+                f"{filename} is another file than the one of that name that was locked: an index should "
+                "never exchange a file; see what those who run it say"
+            )
     text = lock_text(resolution, snapshot, project.manifest)
     before = old.labels() if old is not None else {}
     after = {
@@ -178,6 +184,17 @@ def _old_lock(project: Project) -> tuple[Lock | None, str | None]:
         return read_lock(project.lock_path), None
     except LockError as error:
         return None, error.message
+
+
+def _exchanged(old: Lock, resolution: Resolution) -> list[str]:
+    """The files that have kept their name and not their hash."""
+    before = old.hashes()
+    files = [pin.file for pin in resolution.pins if pin.file is not None]
+    return sorted(
+        file.filename
+        for file in files
+        if before.get(file.filename, file.sha256 or "").lower() != (file.sha256 or "").lower()
+    )
 
 
 def _kept(old: Lock | None, upgrade: bool, names: Collection[str]) -> _Kept:

@@ -80,6 +80,18 @@ def test_a_lock_keeps_what_fits_until_it_is_told_to_upgrade(project, wheels):
     assert locked(project) == {"thing": "1.0", "other": "2.0"}
 
 
+def test_a_file_that_the_index_exchanged_is_told_of(local, wheels):
+    make_wheel(wheels, "steady", "1.0")
+    make_wheel(wheels, "other", "1.0")
+    local.write(f'host = "{sys.executable}"', ["steady", "other"])
+    local.lumienv("lock")
+    make_wheel(wheels, "steady", "1.0", ["other"])
+    said = local.try_("lock", "-P", "other")
+    assert said.status == 0
+    assert "warning: steady-1.0-py3-none-any.whl is another file than the one" in said.err
+    assert "other-1.0-py3-none-any.whl is" not in said.err
+
+
 def test_check_and_dry_run_write_nothing(project):
     stale = project.try_("lock", "--check")
     shown = project.lumienv("lock", "--dry-run")
