@@ -21,6 +21,7 @@ from lumienv.build.failures import (
     not_allowed,
     not_as_promised,
     not_at_hand,
+    not_read,
     not_tried,
 )
 from lumienv.build.kept import Notes
@@ -59,6 +60,9 @@ class BuiltWheel:
 # A search walks back through the releases of a name; where some of them fail, the others mostly do too, and
 # each costs seconds: flash-attn has sixty.
 _ENOUGH = 3
+# Each of these has to be fetched whole, where a wheel tells what it needs in a range request: pandas has a
+# hundred old releases that offer only their sources.
+_MOST_READ = 12
 
 
 def _silent(_line: str) -> None:
@@ -105,6 +109,8 @@ class SourceBuilder:
         self._pins: dict[tuple[str | None, ...], tuple[Pin, ...]] = {}
         self._answers: dict[tuple[str, ...], CoreMetadata | BrokenReleaseError] = {}
         self._failed: Counter[str] = Counter()
+        self._read: dict[str, set[str]] = {}
+        """name → the source distributions of it that were looked into"""
         self._building: tuple[str, ...] = ()
         """what is being built that needs, for its build, what this builder is asked for"""
 
@@ -117,6 +123,11 @@ class SourceBuilder:
         """
         if not self._allowed:
             raise not_allowed(file.filename)
+        name = canonicalize_name(file.filename.rpartition("-")[0])
+        read = self._read.setdefault(name, set())
+        if file.filename not in read and len(read) == _MOST_READ:
+            raise not_read(file.filename, name, _MOST_READ)
+        read.add(file.filename)
         return self._metadata(sdist_tree(self._where.fetched(file), file.upload_time))
 
     def reading_only(self) -> "SourceBuilder":

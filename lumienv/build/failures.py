@@ -133,6 +133,14 @@ def not_tried(label: str, count: int) -> BrokenReleaseError:
     )
 
 
+def not_read(filename: str, name: str, count: int) -> BrokenReleaseError:
+    """A release that a search came to only after many others of the same name."""
+    return BrokenReleaseError(
+        f"{filename} was not looked into, as the sources of {count} other releases of {name} were",
+        hint=f'say which releases may do: [resolve] constraints = ["{name}<…"]',
+    )
+
+
 def not_at_hand(label: str, image: str) -> BrokenReleaseError:
     """A lock without its image."""
     return BrokenReleaseError(

@@ -168,6 +168,18 @@ def test_after_some_releases_that_failed_the_others_are_not_tried(bench: Bench) 
     )
 
 
+def test_of_many_releases_of_one_name_only_some_are_looked_into(bench: Bench) -> None:
+    builder = bench.builder()
+    for number in range(12):
+        version = f"1.{number}"
+        files = stated_project("tiny", version) | {"PKG-INFO": ""}
+        builder.sdist_metadata(offer(bench, "tiny", version, files))
+    last = offer(bench, "tiny", "1.12", stated_project("tiny", "1.12"))
+    with pytest.raises(BrokenReleaseError, match=r"tiny-1\.12\.tar\.gz was not looked into"):
+        builder.sdist_metadata(last)
+    assert builder.sdist_metadata(offer(bench, "other", "1.0", stated_project("other"))).name == "other"
+
+
 def test_a_source_distribution_that_is_no_project_is_refused(bench: Bench) -> None:
     file = offer(bench, "tiny", "1.0", {"README.md": ""})
     with pytest.raises(BrokenReleaseError, match=r"they have no pyproject\.toml and no setup\.py"):
