@@ -63,7 +63,7 @@ if [ -z "$image" ]; then
 fi
 if [ -z "$image" ]; then
     lab=$(bash "$checkout/tests/lab/build-images.sh" --where 2>/dev/null || true)
-    image=$(find -L "${lab:-/nonexistent}" -name 'lumi-pytorch-*.sif' 2>/dev/null | head -n 1)
+    image=$(find -L "${lab:-/nonexistent}" -name 'lumi-pytorch-*.sif' 2>/dev/null | head -n 1 || true)
 fi
 if [ -z "$image" ]; then
     say "no image is at hand: fetching python:3.12-slim"
