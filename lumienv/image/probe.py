@@ -225,6 +225,15 @@ def script_files(known):
     return found
 
 
+def overlays():
+    """The overlay trees that the image has inside: one made by lumienv may be the base of another project."""
+    try:
+        names = os.listdir("/opt")
+    except OSError:
+        return []
+    return sorted("/opt/" + name for name in names if re.match(r"^lumienv(-[0-9]+)?$", name))
+
+
 def compilers():
     """The newest versioned gcc/g++ pair on PATH, unless the image chooses compilers itself."""
     if os.environ.get("CC") or os.environ.get("CXX"):
@@ -266,6 +275,7 @@ def main():
         "abi": abi_facts(),
         "packages": packages,
         "scripts": scripts + script_files(set(entries)),
+        "overlays": overlays(),
         "compilers": compilers(),
         "activation": {
             "kind": kind,

@@ -207,6 +207,7 @@ def snapshot_from_probe(base: Base, facts: Mapping[str, Any]) -> Snapshot:
             for entry in facts["packages"]
         ),
         scripts=tuple(ImageScript(**entry) for entry in facts["scripts"]),
+        overlays=tuple(facts["overlays"]) if base.kind == "sif" else (),
         compilers=facts["compilers"],
         activation=_activation(facts["activation"]),
     )

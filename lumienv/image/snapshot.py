@@ -86,8 +86,19 @@ class Snapshot:
     tags: tuple[str, ...]
     packages: tuple[ImagePackage, ...]
     scripts: tuple[ImageScript, ...] = ()
+    overlays: tuple[str, ...] = ()
+    """where the image has overlay trees of lumienv's inside"""
     compilers: Mapping[str, str] = field(default_factory=dict)
     activation: Activation = Activation()
+
+    def free_mount(self, usual: str) -> str:
+        """Where a tree on top of this image is seen: `usual`, or the next free one (`…-2`)."""
+        number = 1
+        mount = usual
+        while mount in self.overlays:
+            number += 1
+            mount = f"{usual}-{number}"
+        return mount
 
     def frozen_digest(self) -> str:
         """`sha256:…` over the sorted frozen list, `name==version` a line, both normalised.
@@ -110,6 +121,8 @@ class Snapshot:
         """
         lines = [f'"schema": {SCHEMA}']
         for key, value in self._tables().items():
+            if key == "overlays" and not value:
+                continue
             if key in ("packages", "scripts"):
                 entries = ",\n  ".join(_line(_filled(entry)) for entry in value)
                 lines.append(f'"{key}": [\n  {entries}]')
@@ -210,6 +223,7 @@ def _snapshot(data: Mapping[str, Any]) -> Snapshot:
             ImageScript(**_fields(entry, ImageScript, f"scripts[{number}]."))
             for number, entry in enumerate(_of(data, "scripts", list, "", []))
         ),
+        overlays=_texts_of(data, "overlays", "") if "overlays" in data else (),
         compilers=_texts(_of(data, "compilers", dict, "", {}), "compilers"),
         activation=Activation(**_fields(_of(data, "activation", dict, "", {}), Activation, "activation.")),
     )

@@ -80,7 +80,7 @@ def surroundings_of(
     if generation.base_kind != "host":
         # Writable, as the folder of a project is otherwise: it is the user's own.
         in_place = (Bind(folder, folder, writable=True) for folder in generation.editable)
-        tree = (Bind(str(generation.tree), generation.mount), *in_place)
+        tree = (*([generation.bind] if generation.bind else []), *in_place)
     return Surroundings(
         env=fixed | dict(env or {}),
         prepend_path=(f"{generation.prefix}/bin", *entrance.prepend_path),
@@ -117,7 +117,7 @@ def launch_plan(
         wrap = _LIVE.format(activation=generation.entrance.live, prefix=shlex.quote(generation.prefix))
         command = ["bash", "-c", wrap, "bash", *command]
     started = runtime.launch(
-        generation.base_path,
+        generation.image,
         command,
         surroundings_of(generation, values, binds),
         inherited=environ,

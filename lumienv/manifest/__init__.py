@@ -17,6 +17,7 @@ from lumienv.errors import ManifestError
 
 FILE_NAME = "lumienv.toml"
 MODES = ("venv", "squashfs", "sif")
+BUILDERS = ("cotainr", "append")
 ARCHIVES = (".whl", ".tar.gz", ".zip")
 """how the names of wheels and source distributions end"""
 INDEX_FORMATS = ("simple", "flat")
@@ -126,6 +127,15 @@ class HostValue:
 
 
 @dataclass(frozen=True)
+class SifTable:
+    """`[sif]`: how the one image of the mode `sif` is made."""
+
+    builder: str = "cotainr"
+    output: str = ""
+    """where the user wants it, seen from the project; empty: in the store alone"""
+
+
+@dataclass(frozen=True)
 class RunTable:
     """`[run]`: what a command finds around it."""
 
@@ -148,6 +158,7 @@ class Manifest:
     """package, as written → where it comes from"""
     mode: str = "venv"
     store: str = ".lumienv"
+    sif: SifTable = SifTable()
     run: RunTable = RunTable()
     slurm: Mapping[str, str | bool] = field(default_factory=dict)
     tasks: Mapping[str, str] = field(default_factory=dict)

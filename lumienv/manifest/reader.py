@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from lumienv.errors import ManifestError
 from lumienv.manifest import (
+    BUILDERS,
     INDEX_FORMATS,
     MODES,
     Dependency,
@@ -19,6 +20,7 @@ from lumienv.manifest import (
     Manifest,
     ResolveTable,
     RunTable,
+    SifTable,
     Source,
 )
 
@@ -37,7 +39,7 @@ _SOURCE_OPTIONS: Mapping[str, tuple[str, ...]] = {
 KEYS: Mapping[str, tuple[str, ...]] = {
     "": (
         *("dependencies", "image", "dependency-groups", "sources", "resolve"),
-        *("index", "sync", "run", "slurm", "tasks"),
+        *("index", "sync", "sif", "run", "slurm", "tasks"),
     ),
     "image": (*IMAGE_WAYS, *IMAGE_SELECTORS, "activate", "assume"),
     "sources.*": ("index", "path", "editable", "git", "rev", "tag", "branch", "url", "subdirectory"),
@@ -47,6 +49,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     ),
     "index": ("name", "url", "explicit", "format"),
     "sync": ("mode", "store"),
+    "sif": ("builder", "output"),
     "run": ("env", "bind", "entry"),
 }
 
@@ -125,6 +128,8 @@ class _Reader:
             )
         sync = self.table(data, "sync")
         self.known(sync, "sync")
+        sif = self.table(data, "sif")
+        self.known(sif, "sif")
         return Manifest(
             path=self.path,
             image=self.image(self.table(data, "image")),
@@ -135,6 +140,9 @@ class _Reader:
             sources=self.sources(data),
             mode=self.choice(sync, "sync.mode", MODES, "venv"),
             store=self.text(sync, "sync.store", ".lumienv"),
+            sif=SifTable(
+                self.choice(sif, "sif.builder", BUILDERS, "cotainr"), self.text(sif, "sif.output", "")
+            ),
             run=self.run(self.table(data, "run")),
             slurm=self.slurm(self.table(data, "slurm")),
             tasks=self.tasks(self.table(data, "tasks")),

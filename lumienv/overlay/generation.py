@@ -13,11 +13,14 @@ from typing import Any
 from lumienv.errors import StoreError
 from lumienv.files import owner_name
 from lumienv.overlay.trust import is_noted, seal_of
+from lumienv.runtime import Bind
 
 FILE_NAME = "generation.json"
 SCHEMA = 1
 MOUNT = "/opt/lumienv"
-"""where the overlay tree is seen in a container"""
+"""where the overlay tree is seen in a container, unless the image has one there already"""
+CARRIERS = {"venv": "tree", "squashfs": "overlay.squashfs", "sif": "image.sif"}
+"""mode → what carries the tree, in the generation's directory"""
 
 
 @dataclass(frozen=True)
@@ -59,16 +62,30 @@ class Generation:
     """folders of the host whose code is used in place: seen at the same path in the container"""
     fingerprint: str = ""
     """what the base may be recognised by without looking into it"""
+    builder: str = ""
+    """who made the image of a `sif` generation: `cotainr` or `append`"""
 
     @property
-    def tree(self) -> Path:
-        """The overlay tree of a `venv` generation."""
-        return self.path / "tree"
+    def carrier(self) -> Path:
+        """What carries the overlay tree: a directory, a squashfs file or an image."""
+        return self.path / CARRIERS[self.mode]
+
+    @property
+    def image(self) -> str:
+        """What a container is started on: the base, or the image that has the tree inside."""
+        return str(self.carrier) if self.mode == "sif" else self.base_path
 
     @property
     def prefix(self) -> str:
         """Where a command finds the overlay: the mount point, or without a container the tree itself."""
-        return str(self.tree) if self.base_kind == "host" else self.mount
+        return str(self.carrier) if self.base_kind == "host" else self.mount
+
+    @property
+    def bind(self) -> Bind | None:
+        """What makes the tree visible in the container, read-only; None where nothing has to be bound."""
+        if self.base_kind == "host" or self.mode == "sif":
+            return None
+        return Bind(str(self.carrier), self.mount, image_source="/" if self.mode == "squashfs" else None)
 
     def at(self, path: Path) -> "Generation":
         """The same generation, while it lies elsewhere: being built."""

@@ -15,7 +15,6 @@ from lumienv.files import disk_errors, remove_tree
 from lumienv.image.snapshot import Snapshot
 from lumienv.image.visibility import write_visibility
 from lumienv.lockfile import LockedWheel
-from lumienv.overlay.generation import MOUNT
 from lumienv.overlay.image_scripts import write_image_scripts
 from lumienv.runtime import Bind, Runtime, Surroundings, closed_capture
 
@@ -46,6 +45,7 @@ class _Places:
 
 def build_tree(
     tree: Path,
+    mount: str,
     snapshot: Snapshot,
     wheels: Sequence[LockedWheel],
     files: Mapping[str, Path],
@@ -55,6 +55,7 @@ def build_tree(
 ) -> list[str]:
     """Build the tree into the empty directory `tree`; returns the names of the image scripts it wraps.
 
+    `mount` is where commands will see it, if they run in a container.
     `files` has the path of each wheel, by its sha256, below `wheelhouse`; `scratch` is an empty node-local
     directory.
     Raises StoreError when uv fails, with what it said.
@@ -63,7 +64,7 @@ def build_tree(
 
     contained = snapshot.image.kind != "host"
     here = _Places(find_uv_bin(), str(tree), str(scratch), str(wheelhouse))
-    seen = _Places("/.lumienv/uv", MOUNT, "/.lumienv/work", "/.lumienv/wheelhouse") if contained else here
+    seen = _Places("/.lumienv/uv", mount, "/.lumienv/work", "/.lumienv/wheelhouse") if contained else here
     with disk_errors("prepare the environment", scratch):
         _prepare(scratch, snapshot, wheels, files, wheelhouse, seen)
     activation = snapshot.activation

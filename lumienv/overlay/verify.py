@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name, canonicalize_version
 from lumienv.errors import StoreError
 from lumienv.image.snapshot import ImagePackage, Snapshot
 from lumienv.lockfile import LockedWheel
+from lumienv.overlay.generation import Generation
 from lumienv.overlay.inspection import MARK
 from lumienv.overlay.modules import NOBODYS
 from lumienv.runtime import Runtime, Surroundings, closed_capture
@@ -31,18 +32,18 @@ class Expectation:
 
 
 def verify_tree(
-    prefix: str,
+    generation: Generation,
     snapshot: Snapshot,
     expectation: Expectation,
     runtime: Runtime,
     surroundings: Surroundings,
 ) -> list[str]:
-    """Import from the tree at `prefix`; returns warnings: modules that cannot be imported here.
+    """Import from the tree as its carrier brings it; returns warnings: modules that cannot be imported here.
 
     Those are no error: a package may need a GPU that a login node has not. Raises StoreError when a locked
     package is not what imports find, when a package of the image would be hidden, or is gone.
     """
-    answer = _ask(prefix, snapshot, expectation, runtime, surroundings)
+    answer = _ask(generation, snapshot, expectation, runtime, surroundings)
     problems = _overlay_problems(answer["overlay"], expectation, snapshot.packages)
     problems += _image_problems(answer["image"], expectation.provided)
     if answer["user_site"]:
@@ -72,11 +73,15 @@ def _failed_import(name: str, module: str, reason: str, culprit: str, versions: 
 
 
 def _ask(
-    prefix: str, snapshot: Snapshot, expectation: Expectation, runtime: Runtime, surroundings: Surroundings
+    generation: Generation,
+    snapshot: Snapshot,
+    expectation: Expectation,
+    runtime: Runtime,
+    surroundings: Surroundings,
 ) -> dict[str, Any]:
     by_name = {canonicalize_name(package.name): package for package in snapshot.packages}
     question = {
-        "prefix": prefix,
+        "prefix": generation.prefix,
         "image_sites": snapshot.python.site_packages,
         "overlay": [
             {"name": wheel.name, "direct": wheel.name in expectation.direct} for wheel in expectation.wheels
@@ -90,8 +95,8 @@ def _ask(
     env = {**surroundings.env, "LUMIENV_INSPECTION": json.dumps(question), "PYTHONDONTWRITEBYTECODE": "1"}
     done = closed_capture(
         runtime,
-        snapshot.image.path,
-        [f"{prefix}/bin/python", "-"],
+        generation.image,
+        [f"{generation.prefix}/bin/python", "-"],
         Surroundings(env, surroundings.prepend_path, surroundings.binds),
         inherited=os.environ,
         stdin=files("lumienv.overlay").joinpath("inspection.py").read_text(encoding="utf-8"),

@@ -2,44 +2,24 @@
 
 import hashlib
 import json
-import shutil
-import zipfile
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
 
 from lumienv.build.address import local_place
 from lumienv.build.folders import folder_state, known_path
-from lumienv.errors import LockError, ManifestError, StoreError, UsageError
+from lumienv.errors import LockError, ManifestError, UsageError
 from lumienv.image.snapshot import Snapshot
-from lumienv.index.wheelhouse import Wheelhouse, WheelRequest
-from lumienv.launch.plan import surroundings_of
 from lumienv.lockdigest import LOCK_NAME
 from lumienv.lockfile import Lock, LockedSource, LockedWheel, read_lock
 from lumienv.manifest import Manifest
-from lumienv.overlay.generation import Entrance, Generation
-from lumienv.overlay.modules import check_modules
-from lumienv.overlay.store import Store
-from lumienv.overlay.tree import build_tree
+from lumienv.overlay.generation import MOUNT, Entrance, Generation
 from lumienv.overlay.trust import note_down
-from lumienv.overlay.verify import Expectation, verify_tree
-from lumienv.project import (
-    Project,
-    Report,
-    base_of,
-    index_client,
-    saved_snapshot,
-    snapshot_of,
-    source_builder,
-)
+from lumienv.project import Project, Report, base_of, saved_snapshot, snapshot_of
 from lumienv.project.lock import LockOutcome, lock
+from lumienv.project.materialise import materialise
 from lumienv.resolve.check import missing_from_image
 from lumienv.resolve.origin import Origin
-from lumienv.site.scratch import scratch_directory
 
 # Raised whenever the same lock has to be materialised anew because the tree is laid out differently.
 TREE_SCHEMA = 1
@@ -61,6 +41,7 @@ def sync(
     report: Report,
     *,
     mode: str | None = None,
+    builder: str | None = None,
     groups: Sequence[str] = (),
     no_groups: Sequence[str] = (),
     locked: bool = False,
@@ -73,9 +54,15 @@ def sync(
     """
     manifest = project.manifest
     chosen_mode = mode or manifest.mode
-    if chosen_mode != "venv":
+    if chosen_mode == "sif":
         kind = UsageError if mode else ManifestError
         raise kind(f"the mode {chosen_mode} is not supported by this version of lumienv", hint="use venv")
+    if chosen_mode != "venv" and manifest.image.kind == "host":
+        kind = UsageError if mode else ManifestError
+        raise kind(
+            f"the mode {chosen_mode} needs a container, and [image] names a Python of this machine",
+            hint="without a container an environment is a directory: --mode venv",
+        )
     if manifest.image.kind == "snapshot":
         raise _no_image(project)
     if manifest.image.kind == "host" and ":" in str(manifest.store_path):
@@ -92,8 +79,9 @@ def sync(
     base = base_of(project, current)
     snapshot = snapshot_of(project, base)
     _check_guard(current, snapshot)
-    chosen = current.selected(snapshot, selected)
-    digest = _generation_digest(project, current, snapshot, chosen_mode, selected, chosen)
+    chosen = _carried(current.selected(snapshot, selected), chosen_mode, report)
+    made_by = (builder or manifest.sif.builder) if chosen_mode == "sif" else ""
+    digest = _generation_digest(project, current, snapshot, chosen_mode + made_by, selected, chosen)
     with project.store.writing(report.note):
         known = project.store.find(chosen_mode, digest)
         if known is not None:
@@ -113,55 +101,14 @@ def sync(
             lock=current.digest,
             runtime=project.runtime().flavour,
             python=snapshot.python.version,
+            mount=snapshot.free_mount(MOUNT),
+            builder=made_by,
             groups=selected,
             entrance=_entrance(manifest, snapshot),
             editable=tuple(_editable_folders(project, chosen)),
         )
-        return _materialise(project, report, generation, snapshot, current, chosen, outcome)
-
-
-def _materialise(
-    project: Project,
-    report: Report,
-    generation: Generation,
-    snapshot: Snapshot,
-    lock_: Lock,
-    chosen: Sequence[LockedWheel | LockedSource],
-    outcome: LockOutcome | None,
-) -> SyncOutcome:
-    wheels = [one for one in chosen if isinstance(one, LockedWheel)]
-    requests = [WheelRequest(wheel.filename, wheel.url, wheel.sha256, wheel.size) for wheel in wheels]
-    with index_client(project) as client:
-        wheelhouse = Wheelhouse(project.site.cache / "wheels", client)
-        missing = {
-            request.filename: request.size
-            for request in requests
-            if not wheelhouse.path(request.sha256, request.filename).exists()
-        }
-        with report.downloads(missing) as progress:
-            files = wheelhouse.fetch(requests, progress)
-        by_hash = {wheel.sha256: files[wheel.filename] for wheel in wheels}
-        builder = source_builder(project, snapshot, client, report)
-        for source in chosen:
-            if isinstance(source, LockedSource):
-                made = builder.wheel(source.name, source.what)
-                by_hash[made.sha256] = made.path
-                wheels.append(LockedWheel(made.name, made.version, made.filename, "", made.sha256, made.size))
-    replace = [canonicalize_name(name) for name in project.manifest.resolve.replace]
-    check_modules(wheels, by_hash, snapshot, replace)
-    _check_room(project.store, by_hash.values())
-    direct = _direct_names(project.manifest, generation.groups)
-    with project.store.staging() as staged, scratch_directory(project.site.scratch) as scratch:
-        tree = staged / "tree"
-        tree.mkdir(mode=0o755)
-        scripts = build_tree(tree, snapshot, wheels, by_hash, wheelhouse.root, project.runtime(), scratch)
-        built = generation.at(staged)
-        expectation = Expectation(wheels, direct, lock_.provided, replace)
-        warnings = verify_tree(built.prefix, snapshot, expectation, project.runtime(), surroundings_of(built))
-        published = project.store.publish(staged, generation)
-    for warning in warnings:
-        report.warn(warning)
-    return SyncOutcome(published, True, len(wheels), tuple(scripts), outcome)
+        published, scripts = materialise(project, report, generation, snapshot, current, chosen)
+        return SyncOutcome(published, True, len(chosen), tuple(scripts), outcome)
 
 
 def _no_image(project: Project) -> ManifestError:
@@ -230,6 +177,21 @@ def _generation_digest(
     return "sha256:" + hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
+def _carried(
+    chosen: Sequence[LockedWheel | LockedSource], mode: str, report: Report
+) -> list[LockedWheel | LockedSource]:
+    """What is installed in this mode: a file cannot hold a link to a folder, so it takes the code itself."""
+    carried: list[LockedWheel | LockedSource] = []
+    for one in chosen:
+        what = one.what if isinstance(one, LockedSource) else None
+        if isinstance(one, LockedSource) and isinstance(what, Origin) and what.editable and mode != "venv":
+            report.note(f"{one.name} is installed as it is now; after changes to it, sync again")
+            carried.append(replace(one, what=replace(what, editable=False)))
+        else:
+            carried.append(one)
+    return carried
+
+
 def _folders(project: Project, chosen: Sequence[LockedWheel | LockedSource]) -> Iterator[tuple[Path, Origin]]:
     """The local projects among what is installed."""
     for source in chosen:
@@ -251,27 +213,3 @@ def _local_states(project: Project, chosen: Sequence[LockedWheel | LockedSource]
         str(known_path(folder)) if origin.editable else folder_state(folder)
         for folder, origin in _folders(project, chosen)
     ]
-
-
-def _direct_names(manifest: Manifest, groups: Sequence[str]) -> frozenset[str]:
-    entries = [*manifest.dependencies, *(entry for name in groups for entry in manifest.groups[name])]
-    names = set()
-    for entry in entries:
-        with suppress(InvalidRequirement):
-            names.add(canonicalize_name(Requirement(entry.text).name))
-    return frozenset(names)
-
-
-def _check_room(store: Store, wheels: Collection[Path]) -> None:
-    """Raises StoreError when the unpacked wheels cannot fit on the store's file system."""
-    needed = 0
-    for path in wheels:
-        with zipfile.ZipFile(path) as wheel:
-            needed += sum(member.file_size for member in wheel.infolist())
-    free = shutil.disk_usage(store.generations).free
-    if needed > free:
-        raise StoreError(
-            "there is not enough room for the environment",
-            f"it needs {needed / 1e6:.0f} MB, and {store.root} has {free / 1e6:.0f} MB left",
-            hint="free some space, or choose another place with [sync] store; nothing was changed",
-        )

@@ -35,6 +35,8 @@ class Site:
     """for what lasts: snapshots, index pages, wheels"""
     scratch: Path = Path("/tmp")  # noqa: S108 - the default of TMPDIR
     """node-local, for staging"""
+    processors: int = 1
+    """how many processors to use for packing"""
 
 
 def load_site(environ: Mapping[str, str], folder: Path | None = None) -> Site:
@@ -67,8 +69,18 @@ def _site(path: Path, data: Mapping[str, Any], environ: Mapping[str, str], folde
             SiteBind(entry["path"], bool(entry.get("optional", True))) for entry in data.get("bind", [])
         ),
         cache=_absolute(cache),
+        processors=_processors(data, environ),
         scratch=_absolute(environ.get("TMPDIR") or data.get("scratch", {}).get("folder", "/tmp")),  # noqa: S108
     )
+
+
+def _processors(data: Mapping[str, Any], environ: Mapping[str, str]) -> int:
+    """Those that this process may use; outside a job at most the site's `[login] processors`."""
+    allowed = len(os.sched_getaffinity(0))
+    limit = data.get("login", {}).get("processors", 16)
+    if not isinstance(limit, int) or limit < 1:
+        raise TypeError("login.processors is a number of processors")
+    return allowed if "SLURM_JOB_ID" in environ else min(allowed, limit)
 
 
 def _absolute(name: str) -> Path:

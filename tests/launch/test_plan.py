@@ -108,7 +108,7 @@ def run_both(plan: LaunchPlan, environ: Mapping[str, str]) -> tuple[Any, Any]:
 
 def test_the_tree_is_bound_read_only_and_its_bin_comes_first(stage: Stage) -> None:
     plan = stage.plan("python", "train.py")
-    tree = str(stage.generation.tree)
+    tree = str(stage.generation.carrier)
     assert "generations" in tree
     assert plan.argv[0] == str(stage.program)
     assert plan.argv[2] == "exec"
@@ -162,15 +162,15 @@ def test_an_image_may_be_entered_through_its_runscript(stage: Stage) -> None:
 def test_without_a_container_the_command_runs_in_the_tree(host: Stage) -> None:
     plan = host.plan("python", "x")
     assert plan.argv == ("python", "x")
-    assert plan.env["PATH"] == f"{host.generation.tree}/bin:{host.environ['PATH']}"
-    assert plan.env["VIRTUAL_ENV"] == str(host.generation.tree)
+    assert plan.env["PATH"] == f"{host.generation.carrier}/bin:{host.environ['PATH']}"
+    assert plan.env["VIRTUAL_ENV"] == str(host.generation.carrier)
 
 
 def test_what_a_generation_gives_to_every_command_holds_the_tree_and_nothing_of_the_user(
     stage: Stage,
 ) -> None:
     around = surroundings_of(stage.generation, {"A": "1"}, [Bind("/a", "/a")])
-    assert around.binds == (Bind(str(stage.generation.tree), "/opt/lumienv"), Bind("/a", "/a"))
+    assert around.binds == (Bind(str(stage.generation.carrier), "/opt/lumienv"), Bind("/a", "/a"))
     assert around.env["A"] == "1"
     assert around.prepend_path == ("/opt/lumienv/bin",)
 
@@ -186,7 +186,7 @@ def test_live_activation_runs_before_the_command_and_leaves_the_overlay_first(
     (words, env), printed = run_both(plan, host.environ)
     assert words[1:] == ["a b", "$HOME", ""]
     assert env["LIVE"] == "a b"
-    assert env["PATH"].startswith(f"{host.generation.tree}/bin:/conda/bin:")
+    assert env["PATH"].startswith(f"{host.generation.carrier}/bin:/conda/bin:")
     assert printed == [words, env]
 
 
@@ -368,7 +368,7 @@ def test_a_printed_line_fails_where_its_secret_is_missing(stage: Stage) -> None:
 def test_the_path_of_the_host_may_be_handed_on_without_losing_the_overlay(host: Stage) -> None:
     plan = host.plan(str(host.program), env=["PATH"])
     direct, printed = run_both(plan, host.environ)
-    assert direct[1]["PATH"].startswith(f"{host.generation.tree}/bin:")
+    assert direct[1]["PATH"].startswith(f"{host.generation.carrier}/bin:")
     assert printed == direct
 
 
@@ -385,7 +385,7 @@ def test_a_printed_line_follows_later_syncs(tmp_path: Path, kind: str) -> None:
 
 def test_a_printed_line_uses_one_generation_throughout(host: Stage) -> None:
     """Also where the path stands in one value several times."""
-    environ = host.environ | {"PATH": f"{host.generation.tree}/bin:{host.environ['PATH']}"}
+    environ = host.environ | {"PATH": f"{host.generation.carrier}/bin:{host.environ['PATH']}"}
     plan = host.plan(str(host.program), environ=environ)
     old = host.generation.path.name
     host.publish("sha256:" + "b" * 64)

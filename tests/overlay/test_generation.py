@@ -70,7 +70,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 def test_the_file_does_not_say_where_it_lies_so_that_it_can_move(tmp_path: Path) -> None:
     assert "/store/generations" not in MADE.to_json()
     folder = written(tmp_path / "moved", MADE.at(tmp_path / "elsewhere").to_json())
-    assert read_generation(folder).tree == folder / "tree"
+    assert read_generation(folder).carrier == folder / "tree"
 
 
 def test_the_overlay_is_seen_at_one_place_in_a_container_and_in_the_tree_without() -> None:

@@ -63,7 +63,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def content(store: Store) -> str:
-    return (current_generation(store.root).tree / "bin" / "tool").read_text()
+    return (current_generation(store.root).carrier / "bin" / "tool").read_text()
 
 
 def leftovers(store: Store) -> list[str]:
@@ -111,7 +111,7 @@ def test_the_link_is_relative_so_that_a_project_can_move(store: Store, tmp_path:
 
 def test_a_later_generation_leaves_the_earlier_one_for_jobs_that_use_it(store: Store) -> None:
     first, second = publish(store, "a"), publish(store, "b")
-    assert (first.tree / "bin" / "tool").read_text() == "a"
+    assert (first.carrier / "bin" / "tool").read_text() == "a"
     assert current_generation(store.root) == second
     store.select(first)
     assert current_generation(store.root) == first
@@ -137,7 +137,7 @@ def test_a_generation_that_cannot_be_trusted_is_made_anew(store: Store) -> None:
     assert store.find("venv", published.digest) is None
     again = publish(store)
     assert not (again.path / "planted").exists()
-    assert (published.tree / "bin" / "tool").exists(), "a job may be running in it"
+    assert (published.carrier / "bin" / "tool").exists(), "a job may be running in it"
 
 
 def test_a_build_that_fails_leaves_the_old_environment_and_nothing_else(store: Store) -> None:

@@ -1,0 +1,125 @@
+"""From a lock to an environment in the store: fetch, build aside, carry, verify, publish."""
+
+import shutil
+import zipfile
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from lumienv.errors import StoreError
+from lumienv.image.snapshot import Snapshot
+from lumienv.index.wheelhouse import Wheelhouse, WheelRequest
+from lumienv.launch.plan import surroundings_of
+from lumienv.lockfile import Lock, LockedSource, LockedWheel
+from lumienv.manifest import Manifest
+from lumienv.overlay.carriers import carry, root_of, tree_in
+from lumienv.overlay.generation import Generation
+from lumienv.overlay.modules import check_modules
+from lumienv.overlay.tree import build_tree
+from lumienv.overlay.verify import Expectation, verify_tree
+from lumienv.project import Project, Report, index_client, source_builder
+from lumienv.site.scratch import scratch_directory
+
+
+@dataclass(frozen=True)
+class Wheels:
+    """What is to be installed, and where it lies on this machine."""
+
+    wheels: tuple[LockedWheel, ...]
+    files: dict[str, Path]
+    """sha256 → the wheel"""
+    house: Path
+    """the folder below which all of them lie"""
+
+
+def materialise(
+    project: Project,
+    report: Report,
+    generation: Generation,
+    snapshot: Snapshot,
+    lock: Lock,
+    chosen: Sequence[LockedWheel | LockedSource],
+) -> tuple[Generation, list[str]]:
+    """Make the environment that `generation` describes, and publish it.
+
+    Returns it with the names of the image's scripts that it wraps. Raises LumienvError's children; the store
+    is then as it was.
+    """
+    fetched = _fetch(project, report, snapshot, chosen)
+    replace = [canonicalize_name(name) for name in project.manifest.resolve.replace]
+    check_modules(fetched.wheels, fetched.files, snapshot, replace)
+    expectation = Expectation(
+        fetched.wheels, _direct_names(project.manifest, generation.groups), lock.provided, replace
+    )
+    runtime = project.runtime()
+    _check_room(project, generation, fetched.files.values())
+    with project.store.staging() as staged, scratch_directory(project.site.scratch) as scratch:
+        built = generation.at(staged)
+        root = root_of(built, scratch)
+        tree = tree_in(built, root)
+        tree.mkdir(parents=True, mode=0o755)
+        work = scratch / "work"
+        work.mkdir()
+        scripts = build_tree(
+            tree, generation.mount, snapshot, fetched.wheels, fetched.files, fetched.house, runtime, work
+        )
+        carry(built, root, project.site.processors, report.note)
+        warnings = verify_tree(built, snapshot, expectation, runtime, surroundings_of(built))
+        published = project.store.publish(staged, generation)
+    for warning in warnings:
+        report.warn(warning)
+    return published, scripts
+
+
+def _fetch(
+    project: Project, report: Report, snapshot: Snapshot, chosen: Sequence[LockedWheel | LockedSource]
+) -> Wheels:
+    """Have every wheel on this machine, those of sources built."""
+    wheels = [one for one in chosen if isinstance(one, LockedWheel)]
+    requests = [WheelRequest(wheel.filename, wheel.url, wheel.sha256, wheel.size) for wheel in wheels]
+    with index_client(project) as client:
+        wheelhouse = Wheelhouse(project.site.cache / "wheels", client)
+        missing = {
+            request.filename: request.size
+            for request in requests
+            if not wheelhouse.path(request.sha256, request.filename).exists()
+        }
+        with report.downloads(missing) as progress:
+            files = wheelhouse.fetch(requests, progress)
+        by_hash = {wheel.sha256: files[wheel.filename] for wheel in wheels}
+        builder = source_builder(project, snapshot, client, report)
+        for source in chosen:
+            if isinstance(source, LockedSource):
+                made = builder.wheel(source.name, source.what)
+                by_hash[made.sha256] = made.path
+                wheels.append(LockedWheel(made.name, made.version, made.filename, "", made.sha256, made.size))
+    return Wheels(tuple(wheels), by_hash, wheelhouse.root)
+
+
+def _direct_names(manifest: Manifest, groups: Sequence[str]) -> frozenset[str]:
+    entries = [*manifest.dependencies, *(entry for name in groups for entry in manifest.groups[name])]
+    names = set()
+    for entry in entries:
+        with suppress(InvalidRequirement):
+            names.add(canonicalize_name(Requirement(entry.text).name))
+    return frozenset(names)
+
+
+def _check_room(project: Project, generation: Generation, wheels: Collection[Path]) -> None:
+    """Raises StoreError when the unpacked wheels cannot fit where the tree is built."""
+    needed = 0
+    for path in wheels:
+        with zipfile.ZipFile(path) as wheel:
+            needed += sum(member.file_size for member in wheel.infolist())
+    place = project.store.generations if generation.mode == "venv" else project.site.scratch
+    free = shutil.disk_usage(place).free
+    if needed > free:
+        raise StoreError(
+            "there is not enough room for the environment",
+            f"it needs {needed / 1e6:.0f} MB, and {place} has {free / 1e6:.0f} MB left",
+            hint="free some space, or choose another place with [sync] store; nothing was changed",
+        )
