@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import pytest
 from index_server import IndexServer
+from small_image import make_small_image
 from workspace import Workspace, make_workspace
 
 from lumienv.errors import PackageIndexError
@@ -166,3 +167,9 @@ def index(wheels: Path) -> Iterator[IndexServer]:
 def local(tmp_path: Path, index: IndexServer) -> Workspace:
     """A project folder whose only index is `index`, with a cache of its own."""
     return make_workspace(tmp_path / "project", tmp_path / "cache", PIP_INDEX_URL=index.url)
+
+
+@pytest.fixture(scope="session")
+def small_image(lab: Lab, runtime: str) -> Path:
+    """A small image for tests that sync again and again: CPython, imgtool 1.0 and shipped 2.1."""
+    return make_small_image(lab.images["no_python"], runtime)
