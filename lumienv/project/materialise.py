@@ -1,8 +1,6 @@
 """From a lock to an environment in the store: fetch, build aside, carry, verify, publish."""
 
-import shutil
-import zipfile
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +8,6 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from lumienv.errors import StoreError
 from lumienv.image.snapshot import Snapshot
 from lumienv.index.wheelhouse import Wheelhouse, WheelRequest
 from lumienv.launch.plan import surroundings_of
@@ -19,6 +16,7 @@ from lumienv.manifest import Manifest
 from lumienv.overlay.carriers import carry, root_of, tree_in
 from lumienv.overlay.generation import Generation
 from lumienv.overlay.modules import check_modules
+from lumienv.overlay.room import check_room
 from lumienv.overlay.tree import build_tree
 from lumienv.overlay.verify import Expectation, verify_tree
 from lumienv.project import Project, Report, index_client, source_builder
@@ -56,7 +54,15 @@ def materialise(
         fetched.wheels, _direct_names(project.manifest, generation.groups), lock.provided, replace
     )
     runtime = project.runtime()
-    _check_room(project, generation, fetched.files.values())
+    base_size = snapshot.image.size if generation.mode == "sif" else 0
+    check_room(
+        generation.mode,
+        generation.builder,
+        fetched.files.values(),
+        base_size,
+        project.store.generations,
+        project.site.scratch,
+    )
     with project.store.staging() as staged, scratch_directory(project.site.scratch) as scratch:
         built = generation.at(staged)
         root = root_of(built, scratch)
@@ -107,19 +113,3 @@ def _direct_names(manifest: Manifest, groups: Sequence[str]) -> frozenset[str]:
         with suppress(InvalidRequirement):
             names.add(canonicalize_name(Requirement(entry.text).name))
     return frozenset(names)
-
-
-def _check_room(project: Project, generation: Generation, wheels: Collection[Path]) -> None:
-    """Raises StoreError when the unpacked wheels cannot fit where the tree is built."""
-    needed = 0
-    for path in wheels:
-        with zipfile.ZipFile(path) as wheel:
-            needed += sum(member.file_size for member in wheel.infolist())
-    place = project.store.generations if generation.mode == "venv" else project.site.scratch
-    free = shutil.disk_usage(place).free
-    if needed > free:
-        raise StoreError(
-            "there is not enough room for the environment",
-            f"it needs {needed / 1e6:.0f} MB, and {place} has {free / 1e6:.0f} MB left",
-            hint="free some space, or choose another place with [sync] store; nothing was changed",
-        )

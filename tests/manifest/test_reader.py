@@ -321,7 +321,18 @@ _VALUES = st.recursive(
 )
 _TABLES = st.dictionaries(
     st.sampled_from(
-        ["dependencies", "dependency-groups", "sources", "resolve", "index", "sync", "sif", "run", "slurm", "tasks"]
+        [
+            "dependencies",
+            "dependency-groups",
+            "sources",
+            "resolve",
+            "index",
+            "sync",
+            "sif",
+            "run",
+            "slurm",
+            "tasks",
+        ]
     ),
     _VALUES
     | st.dictionaries(
