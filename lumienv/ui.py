@@ -7,7 +7,7 @@ table is really drawn: it costs more than most commands.
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -73,6 +73,19 @@ class Output:
             click.echo(click.style(line, bold=True) if number == 0 else line, color=self.color)
 
     @contextmanager
+    def step(self, text: str, detail: Callable[[], str] | None = None) -> Iterator[None]:
+        """Around something long: on a terminal a line with the time it takes, elsewhere a plain one.
+
+        `detail` is asked again and again for what is being done just now.
+        """
+        if self.quiet or not (self.progress and sys.stderr.isatty()):
+            self.note(text)
+            yield
+            return
+        with _clock(text, detail or str, self.color):
+            yield
+
+    @contextmanager
     def downloads(self, sizes: Mapping[str, int | None]) -> "Iterator[Downloads]":
         """A bar over all files of `sizes` (name → bytes) on a terminal, one line elsewhere."""
         total = sum(size or 0 for size in sizes.values())
@@ -114,6 +127,24 @@ def _bar(label: str, total: int, color: bool | None) -> Iterator[Downloads]:
                 progress.update(task, completed=sum(arrived.values()))
 
         yield Bar()
+
+
+@contextmanager
+def _clock(text: str, detail: Callable[[], str], color: bool | None) -> Iterator[None]:
+    from rich.console import Console
+    from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
+    from rich.text import Text
+
+    class Detail(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            del task
+            return Text(plain(detail()))
+
+    console = Console(stderr=True, no_color=color is False)
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), Detail(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        progress.add_task(plain(text), total=None)
+        yield
 
 
 def megabytes(size: int) -> str:

@@ -14,6 +14,7 @@ from lumienv.project.sync import sync
 @click.command(name="sync")
 @common_options
 @click.option("--mode", metavar="venv|squashfs|sif", help="How the environment travels.")
+@click.option("--builder", metavar="cotainr|append", help="With --mode sif: who makes the image.")
 @click.option("--group", metavar="NAME", multiple=True, help="Include a dependency group.")
 @click.option("--no-group", metavar="NAME", multiple=True, help="Leave a dependency group out.")
 @click.option("--no-dev", is_flag=True, help="The same as --no-group dev.")
@@ -23,6 +24,7 @@ from lumienv.project.sync import sync
 def command(
     common: Common,
     mode: str | None,
+    builder: str | None,
     group: tuple[str, ...],
     no_group: tuple[str, ...],
     no_dev: bool,
@@ -35,7 +37,16 @@ def command(
     began = time.monotonic()
     opened = open_project(common.project, os.environ, offline=common.offline)
     without = (*no_group, *(("dev",) if no_dev and "dev" in opened.manifest.groups else ()))
-    outcome = sync(opened, output, mode=mode, groups=group, no_groups=without, locked=locked, frozen=frozen)
+    outcome = sync(
+        opened,
+        output,
+        mode=mode,
+        builder=builder,
+        groups=group,
+        no_groups=without,
+        locked=locked,
+        frozen=frozen,
+    )
     generation = outcome.generation
     seconds = time.monotonic() - began
     if as_json:
@@ -62,3 +73,5 @@ def command(
         f"installed {outcome.installed} package{'s' if outcome.installed != 1 else ''} on top of "
         f"{generation.base_name} in {seconds:.1f} s"
     )
+    if outcome.remark:
+        output.result(outcome.remark)

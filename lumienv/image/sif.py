@@ -6,6 +6,8 @@ header, then a table of 585-byte descriptors, all little-endian; the data object
 
 import hashlib
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -19,8 +21,12 @@ _HEADER = struct.Struct("<32s10s3s3s16sqqqqqqqq")
 # name, extra.
 _DESCRIPTOR = struct.Struct("<i?IIIqqqqqqq128s384s")
 _MAGIC = b"SIF_MAGIC\0"
-_PARTITION = 0x4004
-_PRIMARY_SYSTEM = 2
+PARTITION = 0x4004
+GENERIC_JSON = 0x4006
+OVERLAY = 4
+SQUASHFS = 1
+PRIMARY_SYSTEM = 2
+_GROUP = 0x0FFFFFFF
 _EDGE = 64 * 1024
 _ARCHITECTURES = {b"02": "x86_64", b"04": "aarch64", b"03": "armv7l", b"01": "i386", b"07": "ppc64le"}
 
@@ -37,15 +43,61 @@ class SifFile:
     """as `uname -m` prints it; empty when the SIF does not say"""
 
 
+@dataclass(frozen=True)
+class DataObject:
+    """One entry of a SIF's descriptor table."""
+
+    kind: int
+    """`PARTITION`, `GENERIC_JSON` or another of the specification's data types"""
+    number: int
+    group: int
+    offset: int
+    size: int
+    """bytes"""
+    name: str
+    file_system: int = 0
+    """of a partition: `SQUASHFS` or another"""
+    role: int = 0
+    """of a partition: the image's own (2), `OVERLAY`, or another"""
+
+
 def read_sif(path: Path) -> SifFile:
     """Identify a SIF by reading some hundred kilobytes of it.
 
     Guards against change, not against forgery. Raises ImageError when `path` is missing, no SIF, or
     truncated.
     """
+    with _opened(path) as file:
+        return _read(file, path)
+
+
+def data_objects(path: Path) -> list[DataObject]:
+    """What a SIF holds, in the order of its descriptors. Raises ImageError as `read_sif` does."""
+    found = []
+    with _opened(path) as file:
+        _, table, _ = _table(file, path)
+        for entry in _DESCRIPTOR.iter_unpack(table):
+            kind, used, number, group, _, offset, size = entry[:7]
+            if not used:
+                continue
+            name, extra = entry[12].split(b"\0")[0].decode("utf-8", "replace"), entry[13]
+            kinds = struct.unpack("<ii", extra[:8]) if kind == PARTITION else (0, 0)
+            found.append(DataObject(kind, number, group & _GROUP, offset, size, name, *kinds))
+    return found
+
+
+def read_object(path: Path, item: DataObject, most: int = 1 << 20) -> bytes:
+    """The bytes of a small data object; at most `most` of them. Raises ImageError as `read_sif` does."""
+    with _opened(path) as file:
+        file.seek(item.offset)
+        return file.read(min(item.size, most))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
         with path.open("rb") as file:
-            return _read(file, path)
+            yield file
     except (FileNotFoundError, NotADirectoryError):
         gone = "is a link to a file that is gone" if path.is_symlink() else "does not exist"
         raise ImageError(
@@ -62,7 +114,8 @@ def read_sif(path: Path) -> SifFile:
         raise ImageError(f"the image {path} cannot be read: permission denied") from None
 
 
-def _read(file: BinaryIO, path: Path) -> SifFile:
+def _table(file: BinaryIO, path: Path) -> tuple[bytes, bytes, int]:
+    """Header and descriptor table, whole entries alone, and the file's length in bytes."""
     size = file.seek(0, 2)
     file.seek(0)
     head = file.read(_HEADER.size)
@@ -79,9 +132,14 @@ def _read(file: BinaryIO, path: Path) -> SifFile:
         raise _truncated(path, size, offset + length)
     file.seek(offset)
     table = file.read(min(length, slots * _DESCRIPTOR.size))
+    return head, table[: len(table) // _DESCRIPTOR.size * _DESCRIPTOR.size], size
+
+
+def _read(file: BinaryIO, path: Path) -> SifFile:
+    head, table, size = _table(file, path)
     digest = hashlib.sha256(head + table + size.to_bytes(8, "little"))
     architecture = ""
-    for entry in _DESCRIPTOR.iter_unpack(table[: len(table) // _DESCRIPTOR.size * _DESCRIPTOR.size]):
+    for entry in _DESCRIPTOR.iter_unpack(table):
         kind, used, start, stored, extra = entry[0], entry[1], entry[5], entry[6], entry[13]
         if not used:
             continue
@@ -93,7 +151,7 @@ def _read(file: BinaryIO, path: Path) -> SifFile:
         digest.update(file.read(min(_EDGE, stored)))
         file.seek(start + max(0, stored - _EDGE))
         digest.update(file.read(min(_EDGE, stored)))
-        if kind == _PARTITION and int.from_bytes(extra[4:8], "little") == _PRIMARY_SYSTEM:
+        if kind == PARTITION and int.from_bytes(extra[4:8], "little") == PRIMARY_SYSTEM:
             architecture = _ARCHITECTURES.get(extra[8:10], "")
     return SifFile(f"sif:{digest.hexdigest()}", size, architecture)
 

@@ -64,6 +64,8 @@ class Generation:
     """what the base may be recognised by without looking into it"""
     builder: str = ""
     """who made the image of a `sif` generation: `cotainr` or `append`"""
+    carrier_identity: str = ""
+    """the identity of the image of a `sif` generation"""
 
     @property
     def carrier(self) -> Path:

@@ -3,7 +3,7 @@
 Each step takes a `Project` and a `Report`, calls the rooms in order, and returns a value that `cli` renders.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,9 @@ class Report(Protocol):
 
     def detail(self, line: str) -> None:
         """Something for those who look closer."""
+
+    def step(self, text: str, detail: Callable[[], str] | None = None) -> AbstractContextManager[None]:
+        """Called around something long; `detail` tells what is being done just now."""
 
     def downloads(self, sizes: Mapping[str, int | None]) -> "AbstractContextManager[DownloadProgress]":
         """Called around downloads: name → size in bytes, None where it is not known."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -13,13 +13,14 @@ from lumienv.index.wheelhouse import Wheelhouse, WheelRequest
 from lumienv.launch.plan import surroundings_of
 from lumienv.lockfile import Lock, LockedSource, LockedWheel
 from lumienv.manifest import Manifest
-from lumienv.overlay.carriers import carry, root_of, tree_in
+from lumienv.overlay.carriers import carry, root_of, tree_in, write_lock_into
 from lumienv.overlay.generation import Generation
 from lumienv.overlay.modules import check_modules
 from lumienv.overlay.room import check_room
 from lumienv.overlay.tree import build_tree
 from lumienv.overlay.verify import Expectation, verify_tree
 from lumienv.project import Project, Report, index_client, source_builder
+from lumienv.runtime import Surroundings
 from lumienv.site.scratch import scratch_directory
 
 
@@ -41,17 +42,17 @@ def materialise(
     snapshot: Snapshot,
     lock: Lock,
     chosen: Sequence[LockedWheel | LockedSource],
-) -> tuple[Generation, list[str]]:
+) -> tuple[Generation, list[str], str]:
     """Make the environment that `generation` describes, and publish it.
 
-    Returns it with the names of the image's scripts that it wraps. Raises LumienvError's children; the store
+    Returns it with the names of the image's scripts that it wraps, and a remark on its making. Raises LumienvError's children; the store
     is then as it was.
     """
     fetched = _fetch(project, report, snapshot, chosen)
-    replace = [canonicalize_name(name) for name in project.manifest.resolve.replace]
-    check_modules(fetched.wheels, fetched.files, snapshot, replace)
+    replaced = [canonicalize_name(name) for name in project.manifest.resolve.replace]
+    check_modules(fetched.wheels, fetched.files, snapshot, replaced)
     expectation = Expectation(
-        fetched.wheels, _direct_names(project.manifest, generation.groups), lock.provided, replace
+        fetched.wheels, _direct_names(project.manifest, generation.groups), lock.provided, replaced
     )
     runtime = project.runtime()
     base_size = snapshot.image.size if generation.mode == "sif" else 0
@@ -73,12 +74,15 @@ def materialise(
         scripts = build_tree(
             tree, generation.mount, snapshot, fetched.wheels, fetched.files, fetched.house, runtime, work
         )
-        carry(built, root, project.site.processors, report.note)
-        warnings = verify_tree(built, snapshot, expectation, runtime, surroundings_of(built))
-        published = project.store.publish(staged, generation)
+        write_lock_into(tree, project.lock_path)
+        carried = carry(built, root, snapshot, runtime, scratch, project.site.processors, report)
+        # An image has to be right by itself: started with nothing of what a launch brings along.
+        around = surroundings_of(built) if generation.mode != "sif" else Surroundings()
+        warnings = verify_tree(built, snapshot, expectation, runtime, around)
+        published = project.store.publish(staged, replace(generation, carrier_identity=carried.identity))
     for warning in warnings:
         report.warn(warning)
-    return published, scripts
+    return published, scripts, carried.remark
 
 
 def _fetch(

@@ -12,7 +12,7 @@ from lumienv.errors import LockError, ManifestError, UsageError
 from lumienv.image.snapshot import Snapshot
 from lumienv.lockdigest import LOCK_NAME
 from lumienv.lockfile import Lock, LockedSource, LockedWheel, read_lock
-from lumienv.manifest import Manifest
+from lumienv.manifest import BUILDERS, MODES, Manifest
 from lumienv.overlay.generation import MOUNT, Entrance, Generation
 from lumienv.overlay.trust import note_down
 from lumienv.project import Project, Report, base_of, saved_snapshot, snapshot_of
@@ -22,7 +22,7 @@ from lumienv.resolve.check import missing_from_image
 from lumienv.resolve.origin import Origin
 
 # Raised whenever the same lock has to be materialised anew because the tree is laid out differently.
-TREE_SCHEMA = 1
+TREE_SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class SyncOutcome:
     installed: int
     image_scripts: tuple[str, ...] = ()
     locked: LockOutcome | None = None
+    remark: str = ""
+    """on how the image was made, and how it could have been"""
 
 
 def sync(
@@ -54,9 +56,7 @@ def sync(
     """
     manifest = project.manifest
     chosen_mode = mode or manifest.mode
-    if chosen_mode == "sif":
-        kind = UsageError if mode else ManifestError
-        raise kind(f"the mode {chosen_mode} is not supported by this version of lumienv", hint="use venv")
+    made_by = _builder(manifest, mode, builder)
     if chosen_mode != "venv" and manifest.image.kind == "host":
         kind = UsageError if mode else ManifestError
         raise kind(
@@ -71,6 +71,8 @@ def sync(
             hint="without a container its programs are found by PATH: choose another place with [sync] store",
         )
     note_down(None, project.environ)  # before the work, not after it
+    if chosen_mode == "sif" and manifest.image.activate == "live":
+        report.note('activate = "live" is for lumienv run; the image itself has the recorded variables')
     selected = _groups(manifest, groups, no_groups)
     outcome = None if frozen else lock(project, report, check=locked)
     current = read_lock(project.lock_path)
@@ -80,7 +82,6 @@ def sync(
     snapshot = snapshot_of(project, base)
     _check_guard(current, snapshot)
     chosen = _carried(current.selected(snapshot, selected), chosen_mode, report)
-    made_by = (builder or manifest.sif.builder) if chosen_mode == "sif" else ""
     digest = _generation_digest(project, current, snapshot, chosen_mode + made_by, selected, chosen)
     with project.store.writing(report.note):
         known = project.store.find(chosen_mode, digest)
@@ -107,8 +108,23 @@ def sync(
             entrance=_entrance(manifest, snapshot),
             editable=tuple(_editable_folders(project, chosen)),
         )
-        published, scripts = materialise(project, report, generation, snapshot, current, chosen)
-        return SyncOutcome(published, True, len(chosen), tuple(scripts), outcome)
+        published, scripts, remark = materialise(project, report, generation, snapshot, current, chosen)
+        return SyncOutcome(published, True, len(chosen), tuple(scripts), outcome, remark)
+
+
+def _builder(manifest: Manifest, mode: str | None, builder: str | None) -> str:
+    """Who makes the image, in the mode `sif`; else nobody. Raises UsageError for what was typed wrongly."""
+    for option, value, known in (("--mode", mode, MODES), ("--builder", builder, BUILDERS)):
+        if value is not None and value not in known:
+            raise UsageError(f"{option} {value} is not known", hint=f"it is one of: {', '.join(known)}")
+    if (mode or manifest.mode) != "sif":
+        if builder is not None:
+            raise UsageError(
+                f"--builder {builder} makes an image, and the mode is {mode or manifest.mode}",
+                hint=f"lumienv sync --mode sif --builder {builder}",
+            )
+        return ""
+    return builder or manifest.sif.builder
 
 
 def _no_image(project: Project) -> ManifestError:

@@ -74,6 +74,24 @@ class Singularity:
             unset=tuple(name for name in self._rivals(env) if name in inherited and name not in env),
         )
 
+    def tool(self, words: Sequence[str], *, inherited: Mapping[str, str], scratch: Path) -> Command:
+        """One of the runtime's own commands (`build`, `sif add`), or a plain `exec`: as in a bare shell.
+
+        Nothing that a module of binds has set reaches it: a build, too, would bind those paths, and fail
+        where one is missing. Its temporary files go to `scratch`.
+        """
+        kept = {
+            k: v
+            for k, v in inherited.items()
+            if k in _HOST_VARIABLES or k == "LD_LIBRARY_PATH" or k in _KEPT_IN_CLOSED
+        }
+        places = {f"{prefix}_TMPDIR": str(scratch) for prefix in _PREFIXES} | {"TMPDIR": str(scratch)}
+        return Command(
+            (self.program, "--quiet", *words),
+            kept | places,
+            unset=tuple(name for name in inherited if name not in kept),
+        )
+
     def _container_env(self, surroundings: Surroundings) -> dict[str, str]:
         own = self.flavour.upper()
         env = {f"{own}ENV_{name}": value for name, value in surroundings.env.items()}
