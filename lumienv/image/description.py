@@ -1,6 +1,7 @@
-"""What an image that lumienv made says of itself: its layers, in a data object that is read without starting it.
+"""What an image that lumienv made says of itself: its layers, read without starting it.
 
-The object is JSON, named `lumienv.json`; of several, the last one counts, as each layer's has those below it.
+They stand in a data object of the SIF, JSON, named `lumienv.json`; of several, the last one
+counts, as each layer's has those below it.
 """
 
 import json
@@ -38,9 +39,7 @@ def layers_of(path: Path) -> tuple[Layer, ...]:
 
     Raises ImageError when it is missing, no SIF, or truncated.
     """
-    described = [
-        item for item in data_objects(path) if item.kind == GENERIC_JSON and item.name == FILE_NAME
-    ]
+    described = [item for item in data_objects(path) if item.kind == GENERIC_JSON and item.name == FILE_NAME]
     if not described:
         return ()
     try:

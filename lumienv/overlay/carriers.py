@@ -14,6 +14,7 @@ from lumienv.image.sif import read_sif
 from lumienv.image.snapshot import Snapshot
 from lumienv.overlay.generation import Generation
 from lumienv.overlay.sif import Reporter, Workshop, append, check_mounted, describe
+from lumienv.overlay.sif_cotainr import repack
 from lumienv.overlay.squashfs import pack
 from lumienv.runtime import Runtime
 from lumienv.runtime.singularity import Singularity
@@ -71,7 +72,10 @@ def carry(
     place.mkdir(mode=0o700)
     workshop = Workshop(runtime, place, processors, report, os.environ)
     remark = ""
-    append(generation, root, snapshot, workshop)
+    if generation.builder == "append":
+        append(generation, root, snapshot, workshop)
+    else:
+        remark = repack(generation, root, snapshot, workshop)
     describe(generation, workshop)
     check_mounted(generation, workshop)
     return Carried(read_sif(generation.carrier).identity, remark)

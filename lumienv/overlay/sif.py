@@ -80,8 +80,11 @@ def append(generation: Generation, root: Path, snapshot: Snapshot, workshop: Wor
     def so_far() -> str:
         return f"{copied / 1e6:.0f} MB"
 
-    with workshop.report.step(f"copying {generation.base_name}", so_far), disk_errors("copy the image", image):
-        for copied in _copying(base, image):  # noqa: B007 - shown meanwhile
+    with (
+        workshop.report.step(f"copying {generation.base_name}", so_far),
+        disk_errors("copy the image", image),
+    ):
+        for copied in copying(base, image):  # noqa: B007 - shown meanwhile
             pass
     system = [item for item in data_objects(base) if item.kind == PARTITION and item.role == PRIMARY_SYSTEM]
     machine = snapshot.image.architecture or os.uname().machine
@@ -176,16 +179,20 @@ def _add_json(generation: Generation, file: Path, workshop: Workshop) -> None:
     sif(workshop, generation, "add", *options, str(generation.carrier), str(file))
 
 
-def _copying(source: Path, target: Path) -> Iterator[int]:
-    """Copy a file; yields the bytes that are done. Shares its blocks where the file system can."""
+def copying(source: Path, target: Path, most: int | None = None) -> Iterator[int]:
+    """Copy a file, `most` bytes of it; yields the bytes that are done.
+
+    Shares its blocks where the file system can, and then yields nothing. Raises OSError.
+    """
     with source.open("rb") as reading, target.open("xb") as writing:
         size = os.fstat(reading.fileno()).st_size
+        size = size if most is None else min(size, most)
         try:
             fcntl.ioctl(writing, _FICLONE, reading.fileno())
         except OSError:
             done = 0
             while done < size:
-                sent = os.sendfile(writing.fileno(), reading.fileno(), done, _CHUNK)
+                sent = os.sendfile(writing.fileno(), reading.fileno(), done, min(_CHUNK, size - done))
                 if sent == 0:
                     break
                 done += sent

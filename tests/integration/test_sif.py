@@ -1,15 +1,12 @@
 """One image that has the environment inside, by both builders: it runs by itself, and others build on it."""
 
-import json
 import os
-import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from wheels import make_wheel
-from workspace import Said, Workspace, make_workspace
+from workspace import Said, Workspace
 
 BUILDERS = ["append", "cotainr"]
 
@@ -36,7 +33,10 @@ class Image:
 @pytest.fixture
 def poison(tmp_path):
     """A home and a folder for PYTHONPATH with modules that end every program that imports them."""
-    folders = [tmp_path / "poison", *(tmp_path / f"home/.local/lib/python3.{n}/site-packages" for n in range(9, 16))]
+    folders = [
+        tmp_path / "poison",
+        *(tmp_path / f"home/.local/lib/python3.{n}/site-packages" for n in range(9, 16)),
+    ]
     for folder in folders:
         folder.mkdir(parents=True)
         for module in ("overlay_only", "imgtool", "numpy"):
