@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 import click
 
@@ -15,6 +16,7 @@ from lumienv.project.sync import sync
 @common_options
 @click.option("--mode", metavar="venv|squashfs|sif", help="How the environment travels.")
 @click.option("--builder", metavar="cotainr|append", help="With --mode sif: who makes the image.")
+@click.option("--output", "target", metavar="FILE", help="With --mode sif: have the image there, too.")
 @click.option("--group", metavar="NAME", multiple=True, help="Include a dependency group.")
 @click.option("--no-group", metavar="NAME", multiple=True, help="Leave a dependency group out.")
 @click.option("--no-dev", is_flag=True, help="The same as --no-group dev.")
@@ -25,6 +27,7 @@ def command(
     common: Common,
     mode: str | None,
     builder: str | None,
+    target: str | None,
     group: tuple[str, ...],
     no_group: tuple[str, ...],
     no_dev: bool,
@@ -42,6 +45,7 @@ def command(
         output,
         mode=mode,
         builder=builder,
+        output=Path(target).expanduser().absolute() if target else None,
         groups=group,
         no_groups=without,
         locked=locked,
@@ -57,11 +61,15 @@ def command(
                 "built": outcome.built,
                 "packages": outcome.installed,
                 "image": generation.base_path,
+                **({"builder": generation.builder} if generation.builder else {}),
+                **({"output": str(outcome.output)} if outcome.output else {}),
             }
         )
         return
     if outcome.locked is not None and not outcome.locked.fresh:
         show_lock(output, outcome.locked)
+    if outcome.output is not None:
+        output.detail(f"the image: {outcome.output}")
     if not outcome.built:
         output.result(
             f"the environment is up to date ({outcome.installed} packages on {generation.base_name})"

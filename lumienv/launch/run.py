@@ -98,6 +98,12 @@ def _what_changed(manifest: Manifest, lock: bytes) -> str:
 
 def _check_identity(generation: Generation) -> None:
     """Raises ImageError when the base is gone, or is another one than the environment was made for."""
+    if generation.mode == "sif":
+        from lumienv.overlay.output import check_image
+
+        check_image(generation)
+        if not os.path.exists(generation.base_path):  # noqa: PTH110 - all of it is in the image
+            return
     if generation.base_kind == "host":
         from lumienv.image.hostpython import host_fingerprint
 

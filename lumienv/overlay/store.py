@@ -28,11 +28,15 @@ class Store:
         self.generations = root / "generations"
         self.current = root / "current"
 
-    def find(self, mode: str, digest: str) -> Generation | None:
+    def find(
+        self, mode: str, digest: str, whole: Callable[[Generation], bool] = lambda _: True
+    ) -> Generation | None:
         """A whole and trusted generation of this digest, if it has been made before."""
         for path in sorted(self.generations.glob(f"{_name(mode, digest)}-*")):
             with suppress(StoreError):
-                return read_generation(path)
+                found = read_generation(path)
+                if whole(found):
+                    return found
         return None
 
     @contextmanager

@@ -45,8 +45,8 @@ def materialise(
 ) -> tuple[Generation, list[str], str]:
     """Make the environment that `generation` describes, and publish it.
 
-    Returns it with the names of the image's scripts that it wraps, and a remark on its making. Raises LumienvError's
-    children; the store is then as it was.
+    Returns it with the names of the image's scripts that it wraps, and a remark on its making. Raises
+    LumienvError's children; the store is then as it was.
     """
     fetched = _fetch(project, report, snapshot, chosen)
     replaced = [canonicalize_name(name) for name in project.manifest.resolve.replace]

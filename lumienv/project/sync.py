@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from lumienv.lockdigest import LOCK_NAME
 from lumienv.lockfile import Lock, LockedSource, LockedWheel, read_lock
 from lumienv.manifest import BUILDERS, MODES, Manifest
 from lumienv.overlay.generation import MOUNT, Entrance, Generation
+from lumienv.overlay.output import check_output, image_is_whole, put_out
 from lumienv.overlay.trust import note_down
 from lumienv.project import Project, Report, base_of, saved_snapshot, snapshot_of
 from lumienv.project.lock import LockOutcome, lock
@@ -36,6 +38,8 @@ class SyncOutcome:
     locked: LockOutcome | None = None
     remark: str = ""
     """on how the image was made, and how it could have been"""
+    output: Path | None = None
+    """where the user has the image, beside the store"""
 
 
 def sync(
@@ -44,6 +48,7 @@ def sync(
     *,
     mode: str | None = None,
     builder: str | None = None,
+    output: Path | None = None,
     groups: Sequence[str] = (),
     no_groups: Sequence[str] = (),
     locked: bool = False,
@@ -51,12 +56,14 @@ def sync(
 ) -> SyncOutcome:
     """Make the environment match the lock, which is brought up to date first.
 
+    `builder` and `output` are of the mode `sif`: who makes the image, and where it shall be beside the store.
     `groups` are those to have beside `dev`. `locked`: a stale lock is an error; `frozen`: it is used as is.
     The old environment stays in place until the new one is whole. Raises LumienvError's children.
     """
     manifest = project.manifest
     chosen_mode = mode or manifest.mode
     made_by = _builder(manifest, mode, builder)
+    wanted_at = _output(manifest, chosen_mode, output)
     if chosen_mode != "venv" and manifest.image.kind == "host":
         kind = UsageError if mode else ManifestError
         raise kind(
@@ -84,10 +91,13 @@ def sync(
     chosen = _carried(current.selected(snapshot, selected), chosen_mode, report)
     digest = _generation_digest(project, current, snapshot, chosen_mode + made_by, selected, chosen)
     with project.store.writing(report.note):
-        known = project.store.find(chosen_mode, digest)
+        whole = image_is_whole if chosen_mode == "sif" else lambda _: True
+        known = project.store.find(chosen_mode, digest, whole)
         if known is not None:
             project.store.select(known)
-            return SyncOutcome(known, built=False, installed=len(chosen), locked=outcome)
+            if wanted_at is not None:
+                put_out(known, wanted_at)
+            return SyncOutcome(known, built=False, installed=len(chosen), locked=outcome, output=wanted_at)
         generation = Generation(
             path=project.store.generations,
             digest=digest,
@@ -109,7 +119,9 @@ def sync(
             editable=tuple(_editable_folders(project, chosen)),
         )
         published, scripts, remark = materialise(project, report, generation, snapshot, current, chosen)
-        return SyncOutcome(published, True, len(chosen), tuple(scripts), outcome, remark)
+        if wanted_at is not None:
+            put_out(published, wanted_at)
+        return SyncOutcome(published, True, len(chosen), tuple(scripts), outcome, remark, wanted_at)
 
 
 def _builder(manifest: Manifest, mode: str | None, builder: str | None) -> str:
@@ -125,6 +137,22 @@ def _builder(manifest: Manifest, mode: str | None, builder: str | None) -> str:
             )
         return ""
     return builder or manifest.sif.builder
+
+
+def _output(manifest: Manifest, mode: str, typed: Path | None) -> Path | None:
+    """Where the image is wanted beside the store, if anywhere. Raises UsageError, StoreError."""
+    if mode != "sif":
+        if typed is not None:
+            raise UsageError(
+                f"--output {typed} is for an image, and the mode is {mode}",
+                hint=f"lumienv sync --mode sif --output {typed}",
+            )
+        return None
+    written = os.path.expanduser(os.path.expandvars(manifest.sif.output))  # noqa: PTH111
+    wanted = typed or (manifest.directory / written if written else None)
+    if wanted is not None:
+        check_output(wanted)
+    return wanted
 
 
 def _no_image(project: Project) -> ManifestError:
