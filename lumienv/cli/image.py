@@ -1,5 +1,6 @@
 """`lumienv image …`"""
 
+import json
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +11,7 @@ import click
 from lumienv.cli.main import Common, common_options
 
 if TYPE_CHECKING:
+    from lumienv.image.description import Layer
     from lumienv.image.snapshot import Snapshot
 
 
@@ -64,10 +66,17 @@ def show(
     as_json: bool,
 ) -> None:
     """What an image is and provides: IMAGE is a path or a name; without it, the project's image."""
+    from lumienv.ui import plain
+
     output = common.output
+    layers = _layers(common, image)
+    if not as_json:  # what the file says of itself, before it is started to be asked more
+        for number, layer in enumerate(layers, start=1):
+            made = f"{layer.mount} on {layer.base} by {layer.builder}, lock {layer.lock[:19]}…"
+            output.text(f"{f'layer {number}':<12}{plain(made)}")
     snapshot = _snapshot(common, image)
     if as_json:
-        output.text(snapshot.to_json())
+        output.text(json.dumps({**json.loads(snapshot.to_json()), "layers": [asdict(one) for one in layers]}))
         return
     activation = snapshot.activation
     for label, value in (
@@ -140,6 +149,19 @@ def _snapshot(common: Common, image: str | None) -> "Snapshot":
         return snapshot_of_image(image, os.environ)
     opened = open_project(common.project, os.environ, offline=common.offline)
     return snapshot_of(opened, base_of(opened))
+
+
+def _layers(common: Common, image: str | None) -> "tuple[Layer, ...]":
+    """What lumienv has put into the image, as its header tells; nothing is started."""
+    from lumienv.image.description import layers_of
+    from lumienv.project import base_of, open_project
+    from lumienv.project.freeze import image_base
+
+    if image is not None:
+        base = image_base(image, os.environ)
+    else:
+        base = base_of(open_project(common.project, os.environ, offline=common.offline))
+    return layers_of(Path(base.path)) if base.kind == "sif" and base.path else ()
 
 
 def _by_hand(

@@ -12,7 +12,7 @@ from lumienv.errors import ImageError, ManifestError, PackageIndexError
 from lumienv.image.base import sif_base
 from lumienv.image.catalog import find_image
 from lumienv.image.probing import take_snapshot
-from lumienv.image.snapshot import ImagePackage, Snapshot
+from lumienv.image.snapshot import Base, ImagePackage, Snapshot
 from lumienv.index.client import IndexClient
 from lumienv.index.config import default_index
 from lumienv.index.metadata import CoreMetadata
@@ -29,12 +29,14 @@ def snapshot_of_image(image: str, environ: Mapping[str, str]) -> Snapshot:
 
     Raises ImageError, ContainerError.
     """
-    site = load_site(environ)
+    return take_snapshot(image_base(image, environ), "auto", find(environ), load_site(environ).cache)
+
+
+def image_base(image: str, environ: Mapping[str, str]) -> Base:
+    """The image that is named by path, or as in `[image] name`; it is not started. Raises ImageError."""
     if "/" in image or Path(image).is_file():
-        path = Path(image).expanduser().absolute()
-    else:
-        path = find_image(image, {}, site.image_folders).path
-    return take_snapshot(sif_base(path), "auto", find(environ), site.cache)
+        return sif_base(Path(image).expanduser().absolute())
+    return sif_base(find_image(image, {}, load_site(environ).image_folders).path)
 
 
 def client_anywhere(folder: str | None, environ: Mapping[str, str], *, offline: bool) -> IndexClient:
