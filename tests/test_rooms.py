@@ -36,7 +36,12 @@ ORDER = (
     "__main__",
 )
 # Run in the image, under its Python: they answer by printing, and are never imported for their functions.
-IN_THE_IMAGE = {"lumienv.image.probe", "lumienv.overlay.inspection", "lumienv.build.hooks"}
+IN_THE_IMAGE = {
+    "lumienv.image.probe",
+    "lumienv.overlay.bytecode",
+    "lumienv.overlay.inspection",
+    "lumienv.build.hooks",
+}
 
 MODULES = {
     ".".join(("lumienv", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path

@@ -3,11 +3,15 @@
 The network has been used before, on the host: the wheels lie in the wheelhouse, each checked against the
 lock. In the container runs uv (its one static-enough binary, bound in) and nothing of the packages but the
 compilation to bytecode.
+
+The same lock on the same image gives the same tree: what uv leaves of itself and of this machine is taken
+out, modes do not depend on the umask, and bytecode is compiled by `bytecode`, a program of ours.
 """
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 from lumienv.errors import StoreError
@@ -22,15 +26,27 @@ from lumienv.runtime import Bind, Runtime, Surroundings, closed_capture
 # its scratch cache where that lies on the same mount, else copied.
 _BUILD = """
 set -eu
-uv=$1 python=$2 tree=$3 work=$4
-"$uv" venv --quiet --allow-existing --no-config --no-project --python "$python" --prompt lumienv $5 "$tree"
+umask 022
+uv=$1 python=$2 tree=$3 work=$4 processors=$5
+"$uv" venv --quiet --allow-existing --no-config --no-project --python "$python" --prompt lumienv $6 "$tree"
 site=$("$tree/bin/python" -Ic 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
-cp "$work/site/"* "$site/"
 if [ -s "$work/requirements.txt" ]; then
   "$uv" pip install --quiet --no-config --python "$tree/bin/python" --offline --no-index --no-deps \
-    --find-links "$work/wheels" --require-hashes --compile-bytecode --requirement "$work/requirements.txt"
+    --find-links "$work/wheels" --require-hashes --no-compile-bytecode --requirement "$work/requirements.txt"
 fi
+cp "$work/site/"* "$site/"
+PYTHONHASHSEED=0 LC_ALL=C.UTF-8 "$python" -s -S -B "$work/program/bytecode.py" "$processors" "$site"
 """
+
+# What uv writes beside the packages: a lock, marks for backup programs and for itself, what Windows needs,
+# and shells that nobody has in a container. `activate` for sh, csh and fish is there with any venv.
+_LEFTOVERS = (
+    *(".lock", ".gitignore", "CACHEDIR.TAG"),
+    *("bin/activate.bat", "bin/activate.ps1", "bin/activate.nu", "bin/activate.xsh", "bin/activate_this.py"),
+    *("bin/deactivate.bat", "bin/pydoc.bat"),
+)
+# When and from where uv installed a package.
+_NOTES = ("uv_cache.json", "uv_build.json")
 
 
 @dataclass(frozen=True)
@@ -52,12 +68,13 @@ def build_tree(
     wheelhouse: Path,
     runtime: Runtime,
     scratch: Path,
+    processors: int,
 ) -> list[str]:
     """Build the tree into the empty directory `tree`; returns the names of the image scripts it wraps.
 
     `mount` is where commands will see it, if they run in a container.
     `files` has the path of each wheel, by its sha256, below `wheelhouse`; `scratch` is an empty node-local
-    directory.
+    directory; `processors` how many to use.
     Raises StoreError when uv fails, with what it said.
     """
     from uv import find_uv_bin
@@ -74,8 +91,7 @@ def build_tree(
             "UV_CACHE_DIR": f"{seen.tree}/.uv-cache",
             "UV_LINK_MODE": "hardlink",
             "UV_PYTHON_DOWNLOADS": "never",
-            "UV_COMPILE_BYTECODE_TIMEOUT": "600",
-            "PYC_INVALIDATION_MODE": "UNCHECKED_HASH",
+            "UV_CONCURRENT_INSTALLS": str(processors),
             "PYTHONNOUSERSITE": "1",
             "PYTHONPATH": "",
             "PYTHONHOME": "",
@@ -92,7 +108,18 @@ def build_tree(
     )
     relocatable = "" if contained else "--relocatable"
     python = snapshot.python.executable
-    command = ["/bin/sh", "-c", _BUILD, "sh", seen.uv, python, seen.tree, seen.work, relocatable]
+    command = [
+        "/bin/sh",
+        "-c",
+        _BUILD,
+        "sh",
+        seen.uv,
+        python,
+        seen.tree,
+        seen.work,
+        str(processors),
+        relocatable,
+    ]
     (scratch / "tmp").mkdir()
     done = closed_capture(
         runtime,
@@ -106,6 +133,8 @@ def build_tree(
     if done.returncode != 0:
         raise _failure(done.stderr, snapshot)
     with disk_errors("write the environment", tree):
+        tree.chmod(0o755)
+        _remove_traces(tree)
         return write_image_scripts(tree, snapshot.scripts, f"{seen.tree}/bin/python" if contained else "")
 
 
@@ -120,6 +149,9 @@ def _prepare(
     """The build's input: links to this lock's wheels alone, their hashes, and the files of ours."""
     (scratch / "wheels").mkdir()
     (scratch / "site").mkdir()
+    (scratch / "program").mkdir()
+    program = resources.files("lumienv.overlay").joinpath("bytecode.py").read_bytes()
+    (scratch / "program" / "bytecode.py").write_bytes(program)
     lines = []
     for wheel in wheels:
         inside = os.path.relpath(files[wheel.sha256], wheelhouse)
@@ -127,6 +159,24 @@ def _prepare(
         lines.append(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n")
     (scratch / "requirements.txt").write_text("".join(lines))
     write_visibility(scratch / "site", snapshot.python.site_packages)
+
+
+def _remove_traces(tree: Path) -> None:
+    """Take out what uv leaves of itself, of the time and of this machine; RECORDs then name what is there."""
+    for name in _LEFTOVERS:
+        (tree / name).unlink(missing_ok=True)
+    settings = tree / "pyvenv.cfg"
+    lines = settings.read_text(encoding="utf-8").splitlines(keepends=True)
+    settings.write_text("".join(line for line in lines if not line.startswith("uv = ")), encoding="utf-8")
+    for name in _NOTES:
+        for note in tree.glob(f"lib/python*/site-packages/*.dist-info/{name}"):
+            note.unlink()
+            record = note.with_name("RECORD")
+            entry = f"{note.parent.name}/{name},".encode()
+            kept = [
+                line for line in record.read_bytes().splitlines(keepends=True) if not line.startswith(entry)
+            ]
+            record.write_bytes(b"".join(kept))
 
 
 def _failure(said: str, snapshot: Snapshot) -> StoreError:

@@ -72,7 +72,15 @@ def materialise(
         work = scratch / "work"
         work.mkdir()
         scripts = build_tree(
-            tree, generation.mount, snapshot, fetched.wheels, fetched.files, fetched.house, runtime, work
+            tree,
+            generation.mount,
+            snapshot,
+            fetched.wheels,
+            fetched.files,
+            fetched.house,
+            runtime,
+            work,
+            project.site.processors,
         )
         write_lock_into(tree, project.lock_path)
         carried = carry(built, root, snapshot, runtime, scratch, project.site.processors, report)
