@@ -107,15 +107,21 @@ def owner_name(uid: int) -> str:
 
 
 @contextmanager
-def one_writer(path: Path, doing: str, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
+def one_writer(
+    path: Path,
+    doing: str,
+    waiting: Callable[[str], None] | None = None,
+    *,
+    patience: float = 600,
+) -> Iterator[None]:
     """Hold an exclusive lock on the file `path`; waits for another holder, and says so once.
 
-    Raises StoreError when the lock is still held after ten minutes.
+    Raises StoreError when the lock is still held after `patience` seconds.
     """
     with disk_errors(doing, path):
         opened = path.open("a+")
     with opened as file:
-        deadline = time.monotonic() + 600
+        deadline = time.monotonic() + patience
         told = False
         while True:
             try:
@@ -133,7 +139,8 @@ def one_writer(path: Path, doing: str, waiting: Callable[[str], None] | None = N
                 break
             if time.monotonic() > deadline:
                 raise StoreError(
-                    f"cannot {doing}: another lumienv has been at work on {path.parent} for ten minutes",
+                    f"cannot {doing}: another lumienv has been at work on {path.parent} for "
+                    f"{patience / 60:.0f} minutes",
                     hint="wait for it, or end it, and try again",
                 )
             time.sleep(0.05)

@@ -12,7 +12,7 @@ from typing import Any
 
 from lumienv.errors import StoreError
 from lumienv.files import owner_name
-from lumienv.overlay.trust import is_noted, seal_of
+from lumienv.overlay.trust import check_untouchable, noted_owner, seal_of
 from lumienv.runtime import Bind
 
 FILE_NAME = "generation.json"
@@ -66,6 +66,10 @@ class Generation:
     """who made the image of a `sif` generation: `cotainr` or `append`"""
     carrier_identity: str = ""
     """the identity of the image of a `sif` generation"""
+    size: int = 0
+    """bytes of the carrier's files"""
+    shared: bool = False
+    """published for the group by `sync --share`"""
 
     @property
     def carrier(self) -> Path:
@@ -111,25 +115,57 @@ def current_generation(store: Path) -> Generation:
 def read_generation(path: Path) -> Generation:
     """The generation in the directory `path`.
 
-    Raises StoreError when there is none, when it is damaged, when this user did not make it, or when somebody
-    else could have changed it.
+    Raises StoreError when there is none, when it is damaged, when this user neither made nor accepted it, or
+    when somebody else could have changed it.
     """
     file = path / FILE_NAME
     remedy = "run `lumienv sync` to make your own"
     try:
-        _check_owners(file)
+        owner = file.stat().st_uid
+        own = owner in (os.geteuid(), 0)
         description = file.read_bytes()
-        seal = seal_of(description, path.stat().st_ino)
-        generation = _parsed(path, description)
+        accepted = noted_owner(seal_of(description, path.stat().st_ino), os.environ)
+        trusted = {os.geteuid(), 0} if own or accepted != owner else {owner, 0}
+        generation = None if own else _parsed(path, description)
+        if generation is not None and generation.shared and accepted is None:
+            raise StoreError(
+                f"{owner_name(owner)} shares the environment in {path}, and you have not accepted it yet",
+                hint="to use it: lumienv sync",
+            )
+        check_untouchable((file, *file.parents[:3]), trusted)
+        generation = generation or _parsed(path, description)
+        check_untouchable((generation.carrier,), trusted)
     except (FileNotFoundError, NotADirectoryError):
+        if file.exists():
+            raise StoreError(f"the environment in {path} is damaged", hint=remedy) from None
         raise StoreError("there is no environment here yet", hint="make one: lumienv sync") from None
     except OSError as error:
         raise StoreError(f"the environment in {path} cannot be read: {error.strerror}", hint=remedy) from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise StoreError(f"the environment in {path} is damaged", hint=remedy) from None
-    if not is_noted(seal, os.environ):
+    if accepted is None:
         raise StoreError(f"the environment in {path} was not made by you", hint=remedy)
     return generation
+
+
+def shared_generation(path: Path) -> tuple[Generation, int, str]:
+    """What another user shares at `path`, with their user id, and the seal to note down to accept it.
+
+    Raises StoreError when it is not shared, or when somebody else than they could have changed it.
+    """
+    file = path / FILE_NAME
+    try:
+        owner = file.stat().st_uid
+        description = file.read_bytes()
+        generation = _parsed(path, description)
+        if not generation.shared:
+            raise StoreError(f"{owner_name(owner)} does not share the environment in {path}")
+        check_untouchable((file, *file.parents[:3], generation.carrier), {owner})
+        return generation, owner, seal_of(description, path.stat().st_ino)
+    except OSError as error:
+        raise StoreError(f"the environment in {path} cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise StoreError(f"the environment in {path} is damaged") from None
 
 
 def _parsed(path: Path, description: bytes) -> Generation:
@@ -146,19 +182,3 @@ def _parsed(path: Path, description: bytes) -> Generation:
         entrance=Entrance(entrance["set"], tuple(entrance["prepend_path"]), entrance["live"]),
         **data,
     )
-
-
-def _check_owners(file: Path) -> None:
-    """Refuse what somebody else made or could exchange: the file, and the folders up to the store."""
-    for path in (file, *file.parents[:3]):
-        status = path.stat()
-        if status.st_uid not in (os.geteuid(), 0):
-            raise StoreError(
-                f"{path} was made by {owner_name(status.st_uid)}, so lumienv does not run what is in it",
-                hint='give each of you a store of their own: [sync] store = ".lumienv-$USER"',
-            )
-        if status.st_mode & 0o022:
-            raise StoreError(
-                f"{path} could have been changed by others: it is writable for its group or for everybody",
-                hint=f"run `lumienv sync` to make it anew, or: chmod go-w {path}",
-            )

@@ -2,21 +2,26 @@
 
 A generation is built aside under the name of a staging directory and renamed when it is whole. Killed at
 any moment, the store holds the old generation, in use, and perhaps a staging directory that the next writer
-removes.
+removes. One that is to go is renamed first, so that it is never seen in part.
 """
 
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from lumienv.errors import StoreError
-from lumienv.files import disk_errors, one_writer, owner_name, remove_tree
-from lumienv.overlay.generation import FILE_NAME, Generation, read_generation
+from lumienv.files import disk_errors, one_writer, owner_name, remove_tree, write_atomically
+from lumienv.overlay.generation import FILE_NAME, Generation, read_generation, shared_generation
+from lumienv.overlay.leases import FOLDER as LEASES
 from lumienv.overlay.trust import note_down, seal_of
+from lumienv.overlay.writer import PATIENCE, current_writer, holds, only_writer, this_maker, waiting_for
 
 _STAGING = ".staging-"
+_REMOVING = ".removing-"
 _ASIDE = ".current-"
 
 
@@ -39,14 +44,55 @@ class Store:
                     return found
         return None
 
+    def all(self) -> list[Path]:
+        """The directories of all generations, the newest first."""
+        found = []
+        with suppress(OSError):
+            for path in self.generations.iterdir():
+                with suppress(OSError):
+                    if not path.name.startswith("."):
+                        found.append(((path / FILE_NAME).stat().st_mtime_ns, path))
+        return [path for _, path in sorted(found, reverse=True)]
+
+    @property
+    def owner(self) -> int | None:
+        """Whose store it is, when it is somebody else's; None when it is this user's, or not there yet."""
+        try:
+            uid = self.root.stat().st_uid
+        except OSError:
+            return None
+        return uid if uid != os.geteuid() else None
+
     @contextmanager
     def writing(self, waiting: Callable[[str], None]) -> Iterator[None]:
         """Be the one writer: leftovers of killed ones are removed first. Raises StoreError."""
         with disk_errors("write to the store", self.root):
             self._make()
-        with one_writer(self.root / "lock", "write to the store", waiting):
-            for leftover in (*self.generations.glob(f"{_STAGING}*"), *self.root.glob(f"{_ASIDE}*")):
-                remove_tree(leftover)
+        told: list[str] = []
+
+        def tell(line: str) -> None:
+            if not told:
+                told.append(line)
+                waiting(line)
+
+        with (
+            one_writer(
+                self.root / "lock",
+                "write to the store",
+                lambda _: tell(waiting_for(self.root, current_writer(self.root))),
+                patience=PATIENCE,
+            ),
+            only_writer(self.root, "write to the store", tell),
+        ):
+            # Nobody else that lives has a claim, so the makers of these are dead or silent.
+            for leftover in (
+                *self.generations.glob(f"{_STAGING}*"),
+                *self.generations.glob(f"{_REMOVING}*"),
+                *self.generations.glob(f"*/.{FILE_NAME}.*"),
+                *self.root.glob(f"{_ASIDE}*"),
+            ):
+                with disk_errors("remove what a sync left behind", leftover):
+                    remove_tree(leftover)
             yield
 
     def _make(self) -> None:
@@ -55,9 +101,11 @@ class Store:
             self.root.mkdir(parents=True)
             (self.root / ".gitignore").write_text("*\n")
         elif self.root.stat().st_uid != os.geteuid():
+            name = owner_name(self.root.stat().st_uid)
             raise StoreError(
-                f"the store {self.root} was made by {owner_name(self.root.stat().st_uid)}",
-                hint='give each of you a store of their own: [sync] store = ".lumienv-$USER"',
+                f"the store {self.root} was made by {name}",
+                hint='give each of you a store of their own: [sync] store = ".lumienv-$USER"\n'
+                f"or ask {name} to share this environment: lumienv sync --share",
             )
         elif not self.generations.is_dir() and any(self.root.iterdir()):
             raise StoreError(
@@ -65,6 +113,7 @@ class Store:
                 hint="[sync] store names a folder that lumienv may have for itself",
             )
         self.generations.mkdir(exist_ok=True)
+        (self.root / LEASES).mkdir(exist_ok=True)
         for folder in (self.root, self.generations):
             folder.chmod(folder.stat().st_mode & 0o7755)  # whatever the umask: others must not swap links
 
@@ -72,7 +121,7 @@ class Store:
     def staging(self) -> Iterator[Path]:
         """A new directory on the store's file system; removed when it has not been published."""
         with disk_errors("write to the store", self.generations):
-            path = self.generations / f"{_STAGING}{secrets.token_hex(6)}"
+            path = self.generations / f"{_STAGING}{this_maker()}"
             path.mkdir(mode=0o755)
         try:
             yield path
@@ -85,12 +134,17 @@ class Store:
         It gets a name of its own, even where one of the same digest is there already but cannot be used: a
         job may be running in that one.
         """
+        if not holds(self.root):
+            raise StoreError(
+                "this sync was silent for so long that another one has taken its place",
+                hint="nothing was changed; run it again: lumienv sync",
+            )
         name = f"{_name(generation.mode, generation.digest)}-{secrets.token_hex(3)}"
         final = self.generations / name
-        description = generation.to_json().encode()
         with disk_errors("publish the environment", final):
+            description = replace(generation, size=protect(staged)).to_json().encode()
             (staged / FILE_NAME).write_bytes(description)
-            protect(staged)
+            (staged / FILE_NAME).chmod(0o444)
             note_down(seal_of(description, staged.stat().st_ino), os.environ)
             staged.rename(final)
         published = read_generation(final)
@@ -98,29 +152,120 @@ class Store:
         return published
 
     def select(self, generation: Generation) -> None:
-        """Make `generation` the current one, atomically. Raises StoreError."""
+        """Make `generation` the current one, atomically. Raises StoreError.
+
+        The one before is marked by its directory's time: a job that started earlier may have found it by
+        way of `current`.
+        """
         with disk_errors("switch to the new environment", self.current):
             target = Path("generations") / generation.path.name
-            if self.current.is_symlink() and self.current.readlink() == target:
+            before = self.current.readlink() if self.current.is_symlink() else None
+            if before == target:
                 return
             aside = self.root / f"{_ASIDE}{secrets.token_hex(6)}"
             aside.symlink_to(target)
+            self._mark_replaced(before)  # a kill may come right after the switch
             aside.replace(self.current)
+            self._mark_replaced(before)
+
+    def _mark_replaced(self, link: Path | None) -> None:
+        if link is not None:
+            with suppress(OSError):
+                os.utime(self.root / link)
+
+    def share(self, generation: Generation) -> Generation:
+        """Let the project's group read and use `generation`, whatever the umask. Raises StoreError.
+
+        The group is that of the folder in which the store lies. It may write nowhere but in `leases`, where
+        nobody can remove what is another's.
+        """
+        leases = self.root / LEASES
+        with disk_errors("share the environment", self.root):
+            group = self.root.parent.stat().st_gid
+            leases.mkdir(exist_ok=True)
+            for folder in (self.root, self.generations, leases):
+                _give(folder, group)
+            leases.chmod(0o3775 if leases.stat().st_mode & 0o005 == 0o005 else 0o3770)
+            for folder_name, _, files in os.walk(generation.path):
+                folder = Path(folder_name)
+                for path in (folder, *(folder / file for file in files)):
+                    if not path.is_symlink():
+                        _give(path, group)
+            if generation.shared:
+                return generation
+            shared = replace(generation, shared=True)
+            description = shared.to_json().encode()
+            note_down(seal_of(description, generation.path.stat().st_ino), os.environ)
+            file = generation.path / FILE_NAME
+            write_atomically(file, description, mode=0o444)
+            _give(file, group)
+        return read_generation(generation.path)
+
+    def adopt(self, mode: str, digest: str) -> Generation | None:
+        """Accept what somebody else shares here, if there is one of this digest; None when there is none.
+
+        Its seal is noted down beside its owner. Raises StoreError when the notes cannot be written.
+        """
+        for path in sorted(self.generations.glob(f"{_name(mode, digest)}-*")):
+            with suppress(StoreError):
+                return read_generation(path)
+            try:
+                shared, owner, seal = shared_generation(path)
+            except StoreError:
+                continue
+            if owner == self.owner and shared.digest == digest:
+                note_down(seal, os.environ, owner)
+                return read_generation(path)
+        return None
+
+    def remove(self, path: Path, still_unused: Callable[[], bool]) -> bool:
+        """Remove the directory of a generation, and say whether that was done.
+
+        It is renamed first; where it turns out then that somebody has come to use it, it is put back. A
+        command takes its lease before it looks whether the generation is there, so one of both sees the other.
+        Raises StoreError.
+        """
+        aside = path.with_name(f"{_REMOVING}{path.name}")
+        with disk_errors("remove an old environment", path):
+            path.rename(aside)
+            if not still_unused():
+                aside.rename(path)
+                return False
+            remove_tree(aside)
+            if aside.exists():
+                raise PermissionError(1, "some of it cannot be removed", str(aside))
+        return True
+
+
+def _give(path: Path, group: int) -> None:
+    """Let `group` read what is at `path`, and run it where its owner can."""
+    status = path.stat()
+    if status.st_gid != group:
+        os.chown(path, -1, group)
+    mode = stat.S_IMODE(status.st_mode)
+    readable = mode | 0o040 | (0o010 if mode & 0o100 else 0)
+    if readable != mode or status.st_gid != group:
+        path.chmod(readable)
 
 
 def _name(mode: str, digest: str) -> str:
     return f"{mode}-{digest.removeprefix('sha256:')[:16]}"
 
 
-def protect(root: Path) -> None:
+def protect(root: Path) -> int:
     """Take the write permission off all files below `root`, and off folders that of others.
 
-    Folders stay writable for their owner, so that `rm -rf` removes a store; links are left alone.
+    Folders stay writable for their owner, so that `rm -rf` removes a store; links are left alone. Returns the
+    size of the files in bytes.
     """
+    size = 0
     for folder, _, files in os.walk(root, topdown=False):
         with os.scandir(folder) as entries:
             names = set(files)
             for entry in entries:
                 if entry.name in names and not entry.is_symlink():
-                    os.chmod(entry.path, entry.stat().st_mode & 0o7555)  # noqa: PTH101
+                    status = entry.stat()
+                    size += status.st_size
+                    os.chmod(entry.path, status.st_mode & 0o7555)  # noqa: PTH101
         os.chmod(folder, Path(folder).stat().st_mode & 0o7755)  # noqa: PTH101
+    return size

@@ -1,18 +1,20 @@
-"""Which generations this user made: noted down in their own state directory.
+"""Which generations this user made or accepted: noted down in their own state directory.
 
 A project's `.lumienv/` may have come with a clone or a copy, and it says which programs to start. So a
 generation is run only when the digest of its description, together with the inode of its directory, stands
 in this user's notes: a copy has another inode, a changed description another digest, while moving the
-project keeps both.
+project keeps both. For one that somebody else shares, their user id stands behind the seal: the generation has
+to belong to them still.
 """
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from lumienv.errors import StoreError
+from lumienv.files import owner_name
 
 
 def seal_of(description: bytes, inode: int) -> str:
@@ -29,22 +31,51 @@ def notes_path(environ: Mapping[str, str]) -> str:
     return os.path.join(state, "lumienv", "generations")  # noqa: PTH118
 
 
-def is_noted(seal: str, environ: Mapping[str, str]) -> bool:
-    """Whether this user made the generation. Raises StoreError when the notes cannot be read."""
+def noted_owner(seal: str, environ: Mapping[str, str]) -> int | None:
+    """The user who made the generation: this one, one whose shared generation they accepted, or None.
+
+    Raises StoreError when the notes cannot be read.
+    """
     path = notes_path(environ)
     try:
         with open(path, encoding="ascii") as file:  # noqa: PTH123 - before every job
-            return f"{seal}\n" in file
+            for line in file:
+                if line.startswith(seal):
+                    words = line.split()
+                    return int(words[1]) if len(words) > 1 else os.geteuid()
     except FileNotFoundError:
-        return False
+        return None
     except (OSError, ValueError) as error:
         raise StoreError(
             f"cannot see which environments are yours: {error}", hint=f"make {path} readable again"
         ) from None
+    return None
 
 
-def note_down(seal: str | None, environ: Mapping[str, str]) -> None:
+def check_untouchable(paths: Iterable[Path], owners: Collection[int]) -> None:
+    """Refuse what none of `owners` (user ids) made, or what somebody else could exchange.
+
+    Raises StoreError; OSError for what is missing.
+    """
+    for path in paths:
+        status = path.stat()
+        if status.st_uid not in owners:
+            raise StoreError(
+                f"{path} was made by {owner_name(status.st_uid)}, so lumienv does not run what is in it",
+                hint='give each of you a store of their own: [sync] store = ".lumienv-$USER"\n'
+                f"or ask {owner_name(status.st_uid)} to share: lumienv sync --share",
+            )
+        if status.st_mode & 0o022:
+            raise StoreError(
+                f"{path} could have been changed by others: it is writable for its group or for everybody",
+                hint=f"run `lumienv sync` to make it anew, or: chmod go-w {path}",
+            )
+
+
+def note_down(seal: str | None, environ: Mapping[str, str], owner: int | None = None) -> None:
     """Remember a generation that is about to be published; None only tries whether that is possible.
+
+    `owner` is the user id of somebody else who shares it, and whose it has to stay.
 
     Raises StoreError.
     """
@@ -54,7 +85,7 @@ def note_down(seal: str | None, environ: Mapping[str, str]) -> None:
             os.makedirs(os.path.dirname(path), mode=0o700)  # noqa: PTH103, PTH120
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "a", encoding="ascii") as file:
-            file.write("" if seal is None else f"{seal}\n")
+            file.write("" if seal is None else f"{seal}\n" if owner is None else f"{seal} {owner}\n")
     except OSError as error:
         raise StoreError(
             f"cannot note down that this environment was made by you: {error.strerror}",

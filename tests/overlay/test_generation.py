@@ -31,7 +31,7 @@ MADE = Generation(
 
 
 def written(folder: Path, text: str, *, noted: bool = True) -> Path:
-    folder.mkdir(exist_ok=True)
+    (folder / "tree").mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
     (folder / "generation.json").write_text(text)
     (folder / "generation.json").chmod(0o644)

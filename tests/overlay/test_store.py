@@ -126,6 +126,7 @@ def test_selecting_what_is_selected_changes_nothing(store: Store) -> None:
         ".gitignore",
         "current",
         "generations",
+        "leases",
         "lock",
     ]
 
@@ -201,6 +202,7 @@ def test_a_writer_killed_at_the_switch_leaves_no_link_behind(store: Store) -> No
         ".gitignore",
         "current",
         "generations",
+        "leases",
         "lock",
     ]
 
