@@ -3,10 +3,14 @@
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lumienv.errors import LumienvError
 from lumienv.launch.arguments import RunArguments
 from lumienv.launch.run import become, plan_run
+
+if TYPE_CHECKING:
+    from lumienv.overlay.generation import Generation
 
 
 def run(arguments: RunArguments) -> int:
@@ -43,19 +47,28 @@ def _sync(folder: Path, reason: str, arguments: RunArguments) -> None:
     output = Output(arguments.quiet, int(arguments.verbose), color, not arguments.no_progress)
     output.note(f"syncing first: {reason}")
     project = open_project(str(folder), os.environ, offline=arguments.offline)
-    have = _groups_of(project.manifest.store_path)
-    known = set(project.manifest.groups)
-    wanted = sorted(known & have) if have is not None else []
-    unwanted = ["dev"] if have is not None and "dev" in known - have else []
-    sync(project, output, groups=wanted, no_groups=unwanted)
+    have = _current(project.manifest.store_path)
+    if have is None:
+        sync(project, output)
+        return
+    # What was synced last, by whatever command, is brought up to date, and stays what it is.
+    known = project.manifest.groups
+    sync(
+        project,
+        output,
+        mode=have.mode,
+        builder=have.builder or None,
+        groups=sorted(set(known) & set(have.groups)),
+        no_groups=["dev"] if "dev" in known and "dev" not in have.groups else [],
+    )
 
 
-def _groups_of(store: Path) -> set[str] | None:
-    """The dependency groups that the current environment has: a sync on the way keeps them."""
+def _current(store: Path) -> "Generation | None":
+    """The current environment: a sync on the way keeps its mode, builder and groups."""
     from lumienv.errors import StoreError
     from lumienv.overlay.generation import current_generation
 
     try:
-        return set(current_generation(store).groups)
+        return current_generation(store)
     except StoreError:
         return None

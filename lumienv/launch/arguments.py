@@ -31,6 +31,13 @@ OPTIONS = (
         choices=("auto", "srun", "direct"),
     ),
     Option(("--srun",), "srun", "Options for srun, as one text.", '"OPTIONS"'),
+    Option(
+        ("--mode",),
+        "mode",
+        "Run in the newest environment of this mode, not in the one synced last.",
+        "venv|squashfs|sif",
+        choices=("venv", "squashfs", "sif"),
+    ),
     Option(("--no-sync",), "no_sync", "Run in the environment as it is, stale or not."),
     Option(
         ("--env",),
@@ -57,6 +64,7 @@ class RunArguments:
     print_only: bool = False
     launcher: str = "auto"
     srun: str = ""
+    mode: str | None = None
     no_sync: bool = False
     env: tuple[str, ...] = ()
     bind: tuple[str, ...] = ()

@@ -12,7 +12,8 @@ from lumienv.launch.slurm import launcher_words
 from lumienv.lockdigest import LOCK_NAME, bytes_digest
 from lumienv.manifest import Manifest, find_manifest, start_folder
 from lumienv.manifest.reader import read_manifest
-from lumienv.overlay.generation import Generation, current_generation
+from lumienv.overlay.generation import Generation, all_generations, current_generation, read_generation
+from lumienv.overlay.leases import PRINTED, lease_name, take_lease
 from lumienv.site import load_site
 
 
@@ -27,21 +28,17 @@ def plan_run(
     LumienvError's children.
     """
     manifest = read_manifest(find_manifest(start_folder(arguments.project, environ)))
-    if not arguments.no_sync:
+    if arguments.mode is None and not arguments.no_sync:
         reason = why_stale(manifest)
-        if reason is not None and "SLURM_JOB_ID" in environ:
+        if reason is not None and ("SLURM_JOB_ID" in environ or arguments.print_only):
             raise StoreError(
-                f"the environment is not up to date: {reason}",
-                hint=f"on a login node, run: lumienv sync -C {shlex.quote(str(manifest.directory))}\n"
-                "or use it as it is with: lumienv run --no-sync",
-            )
-        if reason is not None and arguments.print_only:
-            raise StoreError(
-                f"the environment is not up to date: {reason}", hint="bring it up to date first: lumienv sync"
+                f"the environment is not up to date: {reason}", hint=_remedy(manifest, environ)
             )
         if reason is not None:
             sync(manifest.directory, reason)
-    generation = current_generation(manifest.store_path)
+    generation = _in_use(manifest, arguments, environ)
+    if not generation.path.is_dir():  # `clean` was there between the look and the lease
+        generation = _in_use(manifest, arguments, environ)
     _check_identity(generation)
     command = task_words(manifest.tasks, arguments.command)
     launcher = launcher_words(arguments.launcher, manifest.slurm, arguments.srun, environ)
@@ -57,15 +54,114 @@ def plan_run(
     )
 
 
-def why_stale(manifest: Manifest) -> str | None:
-    """Why the current environment is not what the manifest and the lock ask for; None when it is."""
+def _in_use(manifest: Manifest, arguments: RunArguments, environ: Mapping[str, str]) -> Generation:
+    """The generation to run in, with a lease taken so that `clean` leaves it. Raises StoreError.
+
+    A printed line needs none where it resolves `current` when it starts.
+    """
+    generation = chosen_generation(manifest, arguments.mode, environ, fitting=not arguments.no_sync)
+    if not arguments.print_only:
+        take_lease(generation.path, lease_name(environ))
+    elif generation.path.name != Path(os.path.realpath(manifest.store_path / "current")).name:
+        take_lease(generation.path, PRINTED)
+    return generation
+
+
+def chosen_generation(
+    manifest: Manifest, mode: str | None, environ: Mapping[str, str], *, fitting: bool = True
+) -> Generation:
+    """The current generation, or the newest of `mode`; where `fitting`, of those that belong to the lock.
+
+    In somebody else's store `current` may lead to what they do not share: then it is the newest that was
+    accepted from them. Raises StoreError when there is none.
+    """
+    refused = StoreError("")
+    if mode is None:
+        try:
+            return current_generation(manifest.store_path)
+        except StoreError as error:
+            refused = error
+        if not _is_elses(manifest.store_path):
+            raise refused
+    reason = None
+    for path in all_generations(manifest.store_path):
+        if mode is not None and not path.name.startswith(f"{mode}-"):
+            continue
+        try:
+            generation = read_generation(path)
+        except StoreError as error:
+            reason = reason or error.message
+            continue
+        unfit = _misfit(manifest, generation) if fitting else None
+        if unfit is None:
+            return generation
+        reason = reason or unfit
+    if mode is None:
+        raise refused
+    if reason is None:
+        raise StoreError(
+            f"there is no environment of the mode {mode} here yet", hint=_remedy(manifest, environ, mode)
+        )
+    raise StoreError(
+        f"there is no environment of the mode {mode} that is up to date: {reason}",
+        hint=_remedy(manifest, environ, mode),
+    )
+
+
+def _is_elses(store: Path) -> bool:
+    try:
+        return store.stat().st_uid != os.geteuid()
+    except OSError:
+        return False
+
+
+def _remedy(manifest: Manifest, environ: Mapping[str, str], mode: str | None = None) -> str:
+    """The command that makes the environment anew, as it is."""
+    words = ["lumienv", "sync"]
+    try:
+        generation = current_generation(manifest.store_path)
+    except StoreError:
+        generation = None
+    if "SLURM_JOB_ID" in environ:
+        words += ["-C", str(manifest.directory)]
+    if mode is not None or (generation is not None and generation.mode != manifest.mode):
+        words += ["--mode", mode or (generation.mode if generation else manifest.mode)]
+    for group in generation.groups if generation is not None else ():
+        if group in manifest.groups and group != "dev":
+            words += ["--group", group]
+    if generation is not None and "dev" in manifest.groups and "dev" not in generation.groups:
+        words.append("--no-dev")
+    line = shlex.join(words)
+    if "SLURM_JOB_ID" not in environ:
+        return f"bring it up to date first: {line}" if mode is None else f"make it: {line}"
+    return f"on a login node, run: {line}\nor use it as it is with: lumienv run --no-sync"
+
+
+def why_stale(manifest: Manifest, *, look: bool = True) -> str | None:
+    """Why the current environment is not what the manifest and the lock ask for; None when it is.
+
+    `look` allows to start a host Python that was touched, to see whether it is another one.
+    """
     if not (manifest.store_path / "current").is_symlink():
         return "there is none yet"
     try:
-        generation = current_generation(manifest.store_path)
-        raw = (manifest.directory / LOCK_NAME).read_bytes()
+        generation = chosen_generation(manifest, None, {})
     except StoreError as error:
         return error.message
+    reason = _misfit(manifest, generation)
+    if reason is not None:
+        return reason
+    try:
+        _check_identity(generation, look=look)
+    except ImageError as error:
+        return error.message
+    return None
+
+
+def _misfit(manifest: Manifest, generation: Generation) -> str | None:
+    """Why `generation` was made for something else than the manifest and the lock are now."""
+    try:
+        raw = (manifest.directory / LOCK_NAME).read_bytes()
     except FileNotFoundError:
         return "there is no lock"
     if generation.inputs != manifest.inputs_digest():
@@ -74,11 +170,12 @@ def why_stale(manifest: Manifest) -> str | None:
         return "[image] has changed since it was synced"
     if generation.lock != bytes_digest(raw):
         return f"{LOCK_NAME} has changed since it was synced"
-    try:
-        _check_identity(generation)
-    except ImageError as error:
-        return error.message
     return None
+
+
+def belongs(manifest: Manifest, generation: Generation) -> bool:
+    """Whether `generation` was made for the manifest and the lock as they are."""
+    return _misfit(manifest, generation) is None
 
 
 def _what_changed(manifest: Manifest, lock: bytes) -> str:
@@ -96,7 +193,7 @@ def _what_changed(manifest: Manifest, lock: bytes) -> str:
     return f"{LOCK_NAME} has changed since it was synced"
 
 
-def _check_identity(generation: Generation) -> None:
+def _check_identity(generation: Generation, *, look: bool = True) -> None:
     """Raises ImageError when the base is gone, or is another one than the environment was made for."""
     if generation.mode == "sif":
         from lumienv.overlay.output import check_image
@@ -104,29 +201,36 @@ def _check_identity(generation: Generation) -> None:
         check_image(generation)
         if not os.path.exists(generation.base_path):  # noqa: PTH110 - all of it is in the image
             return
+    changed: str | None = None
     if generation.base_kind == "host":
         from lumienv.image.hostpython import host_fingerprint
 
-        same = host_fingerprint(generation.base_path) == generation.fingerprint or _same_packages(generation)
+        if host_fingerprint(generation.base_path) != generation.fingerprint:
+            changed = _difference(generation) if look else "it, or its packages, were touched"
     else:
         from lumienv.image.sif import read_sif
 
-        same = read_sif(Path(generation.base_path)).identity == generation.identity
-    if not same:
+        if read_sif(Path(generation.base_path)).identity != generation.identity:
+            changed = ""
+    if changed is not None:
         raise ImageError(
-            f"the image {generation.base_name} has changed since the environment was made for it",
+            f"the image {generation.base_name} has changed since the environment was made for it"
+            + (f": {changed}" if changed else ""),
             hint="make the environment anew, on a login node: lumienv sync",
         )
 
 
-def _same_packages(generation: Generation) -> bool:
-    """Whether a host base that was touched provides what it did: costs a look into it."""
+def _difference(generation: Generation) -> str | None:
+    """What tells a host base that was touched from what it was, None when nothing does: costs a look into it."""
     from lumienv.image.base import host_base
     from lumienv.image.probing import take_snapshot
     from lumienv.runtime.host import Host
 
     snapshot = take_snapshot(host_base(generation.base_path), "auto", Host(), None)
-    return snapshot.image.identity == generation.identity
+    if snapshot.image.identity == generation.identity:
+        return None
+    now, then = snapshot.python.version, generation.python
+    return "it has other packages now" if now == then else f"it is Python {now} now, and was {then}"
 
 
 def task_words(tasks: Mapping[str, str], command: Sequence[str]) -> list[str]:

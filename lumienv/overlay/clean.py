@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lumienv.errors import StoreError
-from lumienv.overlay.generation import FILE_NAME, Generation, read_generation
+from lumienv.overlay.generation import FILE_NAME, Generation, all_generations, read_generation
 from lumienv.overlay.leases import Lease, read_leases, start_time
 from lumienv.overlay.store import Store
 from lumienv.overlay.usage import in_use
@@ -73,7 +73,7 @@ def clean(
     `queue` is None when Slurm cannot be asked, and `slurm` whether there is one here; `belongs` says whether a
     generation fits the manifest and the lock as they are. Raises StoreError.
     """
-    paths = store.all()
+    paths = all_generations(store.root)
     names = {path.name for path in paths}
     now = time.time()
     with suppress(OSError):  # the clock of the file system, where it is another one

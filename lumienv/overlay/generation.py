@@ -6,6 +6,7 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,17 @@ def current_generation(store: Path) -> Generation:
     Raises StoreError as `read_generation` does.
     """
     return read_generation(Path(os.path.realpath(store / "current")))
+
+
+def all_generations(store: Path) -> list[Path]:
+    """The directories of all generations in `store`, the newest first; none of them is looked into."""
+    found = []
+    with suppress(OSError):
+        for path in (store / "generations").iterdir():
+            with suppress(OSError):
+                if not path.name.startswith("."):
+                    found.append(((path / FILE_NAME).stat().st_mtime_ns, path))
+    return [path for _, path in sorted(found, reverse=True)]
 
 
 def read_generation(path: Path) -> Generation:

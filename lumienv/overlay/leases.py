@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 FOLDER = "leases"
+PRINTED = "printed"
+"""the lease of lines that `run --mode … --print` wrote: it holds for the time that any lease holds"""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,9 @@ class Lease:
     @property
     def holder(self) -> str:
         """Who it is, for messages."""
-        return f"job {self.job}" if self.job else f"process {self.pid} on {self.host}"
+        if self.job:
+            return f"job {self.job}"
+        return f"process {self.pid} on {self.host}" if self.pid else "a line that `run --print` wrote"
 
 
 def start_time(pid: int) -> int | None:
@@ -51,14 +55,18 @@ def lease_name(environ: Mapping[str, str]) -> str:
     """`<cluster>.<job id>` inside a job of Slurm's, else `<host>.<process id>.<start time>`."""
     job = environ.get("SLURM_JOB_ID", "")
     if job.isdigit():
-        cluster = environ.get("SLURM_CLUSTER_NAME") or "slurm"
-        return f"{cluster.replace('/', '_').replace('.', '_')}.{job}"
+        return f"{cluster_name(environ.get('SLURM_CLUSTER_NAME') or 'slurm')}.{job}"
     return f"{os.uname().nodename}.{os.getpid()}.{start_time(os.getpid()) or 0}"
 
 
-def take_lease(generation: Path, environ: Mapping[str, str]) -> bool:
+def cluster_name(name: str) -> str:
+    """A cluster's name as it stands in a lease's."""
+    return name.replace("/", "_").replace(".", "_")
+
+
+def take_lease(generation: Path, name: str) -> bool:
     """Write down that this job, or this process, uses `generation`; whether that was possible."""
-    path = os.path.join(generation.parent.parent, FOLDER, lease_name(environ))  # noqa: PTH118
+    path = os.path.join(generation.parent.parent, FOLDER, name)  # noqa: PTH118
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags, 0o644)

@@ -44,16 +44,6 @@ class Store:
                     return found
         return None
 
-    def all(self) -> list[Path]:
-        """The directories of all generations, the newest first."""
-        found = []
-        with suppress(OSError):
-            for path in self.generations.iterdir():
-                with suppress(OSError):
-                    if not path.name.startswith("."):
-                        found.append(((path / FILE_NAME).stat().st_mtime_ns, path))
-        return [path for _, path in sorted(found, reverse=True)]
-
     @property
     def owner(self) -> int | None:
         """Whose store it is, when it is somebody else's; None when it is this user's, or not there yet."""

@@ -115,7 +115,7 @@ def test_every_option_is_a_field_of_the_arguments_and_every_launcher_can_be_chos
 def test_every_option_has_its_variable() -> None:
     assert {variable(option) for option in OPTIONS} == {
         *("LUMIENV_PROJECT", "LUMIENV_PRINT", "LUMIENV_LAUNCHER", "LUMIENV_SRUN", "LUMIENV_NO_SYNC"),
-        *("LUMIENV_ENV", "LUMIENV_BIND", "LUMIENV_QUIET", "LUMIENV_OFFLINE"),
+        *("LUMIENV_ENV", "LUMIENV_BIND", "LUMIENV_QUIET", "LUMIENV_OFFLINE", "LUMIENV_MODE"),
         *("LUMIENV_VERBOSE", "LUMIENV_COLOR", "LUMIENV_NO_PROGRESS"),
     }
 
