@@ -23,7 +23,7 @@ from lumienv.overlay.store import Store
 from lumienv.runtime.host import Host
 from lumienv.ui import Output, show_error
 
-COMMANDS = (("lock",), ("sync",), ("run",), ("image", "list"), ("image", "show"))
+COMMANDS = (("lock",), ("sync",), ("status",), ("clean",), ("run",), ("image", "list"), ("image", "show"))
 LEAVES = pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 HEAVY = ("click", "rich", "urllib3", "resolvelib", "packaging", "tomlkit", "uv")
 
@@ -80,7 +80,7 @@ def test_the_program_is_called_lumienv() -> None:
 def test_help_lists_every_command_with_what_it_is_for(tmp_path: Path, env: dict[str, str], word: str) -> None:
     done = lumienv(word, cwd=tmp_path, env=env)
     assert (done.returncode, done.stderr) == (0, "")
-    for command in ("lock", "sync", "run", "image"):
+    for command in ("lock", "sync", "status", "clean", "run", "image"):
         assert [line for line in done.stdout.splitlines() if line.split()[:1] == [command] and len(line) > 20]
 
 

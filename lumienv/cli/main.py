@@ -19,6 +19,8 @@ from lumienv.ui import Output, colored, show_error
 _COMMANDS = {
     "lock": ("lumienv.cli.lock", "Resolve the dependencies against the image and write the lock."),
     "sync": ("lumienv.cli.sync", "Make the environment match the lock."),
+    "status": ("lumienv.cli.status", "Image, lock, environments: what is stale, and what mends it."),
+    "clean": ("lumienv.cli.clean", "Remove old environments that nothing can be using."),
     "run": ("lumienv.cli.run_command", "Run a command or a task in the environment."),
     "image": ("lumienv.cli.image", "Look at base images: list, show, freeze, suggest."),
 }

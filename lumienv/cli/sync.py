@@ -3,13 +3,17 @@
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
 from lumienv.cli.lock import show_lock
 from lumienv.cli.main import Common, common_options
-from lumienv.project import open_project
-from lumienv.project.sync import sync
+from lumienv.errors import StoreError, UsageError
+from lumienv.project import Project, open_project
+from lumienv.project.foresee import check, would_sync
+from lumienv.project.sync import SyncOutcome, sync
+from lumienv.ui import Output
 
 
 @click.command(name="sync")
@@ -22,6 +26,11 @@ from lumienv.project.sync import sync
 @click.option("--no-dev", is_flag=True, help="The same as --no-group dev.")
 @click.option("--locked", is_flag=True, help="A lock that is not up to date is an error.")
 @click.option("--frozen", is_flag=True, help="Use the lock as it is, up to date or not.")
+@click.option("--share", is_flag=True, help="Let the project's group use this environment, read-only.")
+@click.option(
+    "--check", "only_check", is_flag=True, help="Only find out whether the environment is up to date."
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be locked and built, and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def command(
     common: Common,
@@ -33,26 +42,38 @@ def command(
     no_dev: bool,
     locked: bool,
     frozen: bool,
+    share: bool,
+    only_check: bool,
+    dry_run: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Make the environment match the lock, which is brought up to date first."""
     output = common.output
     began = time.monotonic()
+    if share and (only_check or dry_run):
+        raise UsageError("--share publishes: it does not go with --check or --dry-run")
     opened = open_project(common.project, os.environ, offline=common.offline)
     without = (*no_group, *(("dev",) if no_dev and "dev" in opened.manifest.groups else ()))
+    wanted: dict[str, Any] = {"mode": mode, "builder": builder, "groups": group, "no_groups": without}
+    if only_check:
+        return _check(opened, output, wanted, as_json)
+    if dry_run:
+        _dry_run(opened, output, wanted | {"locked": locked, "frozen": frozen}, as_json)
+        return 0
     outcome = sync(
         opened,
         output,
-        mode=mode,
-        builder=builder,
+        **wanted,
         output=Path(target).expanduser().absolute() if target else None,
-        groups=group,
-        no_groups=without,
         locked=locked,
         frozen=frozen,
+        share=share,
     )
     generation = outcome.generation
-    seconds = time.monotonic() - began
+    if share and not outcome.reaches:
+        output.warn(
+            f"a folder above {opened.store.root} is closed to others: the group cannot come to what you share"
+        )
     if as_json:
         output.data(
             {
@@ -63,23 +84,89 @@ def command(
                 "image": generation.base_path,
                 **({"builder": generation.builder} if generation.builder else {}),
                 **({"output": str(outcome.output)} if outcome.output else {}),
+                "shared": generation.shared,
+                "shared_by": outcome.shared_by or None,
             }
         )
-        return
+        return 0
+    _show(output, outcome, time.monotonic() - began)
+    return 0
+
+
+def _show(output: Output, outcome: SyncOutcome, seconds: float) -> None:
+    generation = outcome.generation
     if outcome.locked is not None and not outcome.locked.fresh:
         show_lock(output, outcome.locked)
     if outcome.output is not None:
         output.detail(f"the image: {outcome.output}")
-    if not outcome.built:
+    if outcome.shared_by:
+        output.result(
+            f"using the environment that {outcome.shared_by} shares "
+            f"({outcome.installed} packages on {generation.base_name})"
+        )
+        return
+    if outcome.built:
+        if outcome.image_scripts:
+            output.detail(f"the image's scripts that now see the overlay: {', '.join(outcome.image_scripts)}")
+        output.result(
+            f"installed {outcome.installed} package{'s' if outcome.installed != 1 else ''} on top of "
+            f"{generation.base_name} in {seconds:.1f} s"
+        )
+        if outcome.remark:
+            output.result(outcome.remark)
+    else:
         output.result(
             f"the environment is up to date ({outcome.installed} packages on {generation.base_name})"
         )
+    if generation.shared:
+        output.result("it is shared: the group may use it, after a `lumienv sync` of their own")
+
+
+def _check(opened: Project, output: Output, wanted: dict[str, Any], as_json: bool) -> int:
+    reason = check(opened, **wanted)
+    if as_json:
+        output.data({"fresh": reason is None, "reason": reason})
+        return 0 if reason is None else 1
+    if reason is not None:
+        raise StoreError(
+            f"the environment is not up to date: {reason}", hint="bring it up to date: lumienv sync"
+        )
+    output.result("the environment is up to date")
+    return 0
+
+
+def _dry_run(opened: Project, output: Output, wanted: dict[str, Any], as_json: bool) -> None:
+    outcome = would_sync(opened, output, **wanted)
+    lock = outcome.locked
+    if as_json:
+        output.data(
+            {
+                "mode": outcome.wanted.mode,
+                "builder": outcome.wanted.builder or None,
+                "groups": outcome.wanted.groups,
+                "image": outcome.base_name,
+                "lock": None
+                if lock is None
+                else {
+                    "fresh": lock.fresh,
+                    "added": lock.added,
+                    "removed": lock.removed,
+                    "changed": lock.changed,
+                },
+                "install": outcome.install,
+                "known": outcome.known,
+            }
+        )
         return
-    if outcome.image_scripts:
-        output.detail(f"the image's scripts that now see the overlay: {', '.join(outcome.image_scripts)}")
+    if lock is not None:
+        show_lock(output, lock)
+    how = outcome.wanted.mode + (f" ({outcome.wanted.builder})" if outcome.wanted.builder else "")
+    if outcome.known:
+        output.result(f"nothing would be built: this environment ({how}) has been made already")
+        return
+    for name in outcome.install or ():
+        output.result(name, "+")
+    count = len(outcome.install) if outcome.install is not None else lock.total if lock is not None else 0
     output.result(
-        f"installed {outcome.installed} package{'s' if outcome.installed != 1 else ''} on top of "
-        f"{generation.base_name} in {seconds:.1f} s"
+        f"would build: {how}, {count} package{'s' if count != 1 else ''} on top of {outcome.base_name}"
     )
-    if outcome.remark:
-        output.result(outcome.remark)

@@ -31,9 +31,7 @@ def plan_run(
     if arguments.mode is None and not arguments.no_sync:
         reason = why_stale(manifest)
         if reason is not None and ("SLURM_JOB_ID" in environ or arguments.print_only):
-            raise StoreError(
-                f"the environment is not up to date: {reason}", hint=_remedy(manifest, environ)
-            )
+            raise StoreError(f"the environment is not up to date: {reason}", hint=_remedy(manifest, environ))
         if reason is not None:
             sync(manifest.directory, reason)
     generation = _in_use(manifest, arguments, environ)
@@ -92,7 +90,7 @@ def chosen_generation(
         except StoreError as error:
             reason = reason or error.message
             continue
-        unfit = _misfit(manifest, generation) if fitting else None
+        unfit = misfit(manifest, generation) if fitting else None
         if unfit is None:
             return generation
         reason = reason or unfit
@@ -148,7 +146,7 @@ def why_stale(manifest: Manifest, *, look: bool = True) -> str | None:
         generation = chosen_generation(manifest, None, {})
     except StoreError as error:
         return error.message
-    reason = _misfit(manifest, generation)
+    reason = misfit(manifest, generation)
     if reason is not None:
         return reason
     try:
@@ -158,7 +156,7 @@ def why_stale(manifest: Manifest, *, look: bool = True) -> str | None:
     return None
 
 
-def _misfit(manifest: Manifest, generation: Generation) -> str | None:
+def misfit(manifest: Manifest, generation: Generation) -> str | None:
     """Why `generation` was made for something else than the manifest and the lock are now."""
     try:
         raw = (manifest.directory / LOCK_NAME).read_bytes()
@@ -171,11 +169,6 @@ def _misfit(manifest: Manifest, generation: Generation) -> str | None:
     if generation.lock != bytes_digest(raw):
         return f"{LOCK_NAME} has changed since it was synced"
     return None
-
-
-def belongs(manifest: Manifest, generation: Generation) -> bool:
-    """Whether `generation` was made for the manifest and the lock as they are."""
-    return _misfit(manifest, generation) is None
 
 
 def _what_changed(manifest: Manifest, lock: bytes) -> str:
@@ -221,7 +214,7 @@ def _check_identity(generation: Generation, *, look: bool = True) -> None:
 
 
 def _difference(generation: Generation) -> str | None:
-    """What tells a host base that was touched from what it was, None when nothing does: costs a look into it."""
+    """What tells a touched host base from what it was; None when nothing does. Costs a look into it."""
     from lumienv.image.base import host_base
     from lumienv.image.probing import take_snapshot
     from lumienv.runtime.host import Host

@@ -6,7 +6,7 @@ be found out counts as use.
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,23 +14,12 @@ from pathlib import Path
 from lumienv.errors import StoreError
 from lumienv.overlay.generation import FILE_NAME, Generation, all_generations, read_generation
 from lumienv.overlay.leases import Lease, read_leases, start_time
+from lumienv.overlay.queue import Queue
 from lumienv.overlay.store import Store
 from lumienv.overlay.usage import in_use
 
 YOUNG = 14 * 86400.0
 """seconds for which a lease holds after its last use, whatever else is known"""
-
-
-@dataclass(frozen=True)
-class Queue:
-    """What Slurm says about jobs."""
-
-    jobs: Mapping[str, float | None]
-    """job id → when it started, in seconds; None when it has not, or cannot be told"""
-    cluster: str = ""
-    """empty when it is not known: then no job is known to be gone"""
-    own: Collection[str] = ()
-    """ids of this user's jobs"""
 
 
 @dataclass(frozen=True)
@@ -70,8 +59,8 @@ def clean(
 ) -> CleanOutcome:
     """Remove the generations that nobody can be using; the caller is the store's writer.
 
-    `queue` is None when Slurm cannot be asked, and `slurm` whether there is one here; `belongs` says whether a
-    generation fits the manifest and the lock as they are. Raises StoreError.
+    `queue` is None when Slurm cannot be asked, and `slurm` whether there is one here; `belongs` says whether
+    a generation fits the manifest and the lock as they are. Raises StoreError.
     """
     paths = all_generations(store.root)
     names = {path.name for path in paths}
@@ -145,7 +134,9 @@ def _holds(lease: Lease, queue: Queue | None, now: float) -> str | None:
         if lease.job in queue.jobs:
             return f"{lease.holder} uses it"
         if lease.cluster != queue.cluster:
-            return f"{lease.holder} of the cluster {lease.cluster} has used it, which cannot be asked from here"
+            return (
+                f"{lease.holder} of the cluster {lease.cluster} has used it, which cannot be asked from here"
+            )
     if lease.host == os.uname().nodename and lease.pid:
         # Where the process has ended, what it left running is found by looking at this node's processes.
         return f"{lease.holder} uses it" if start_time(lease.pid) == lease.started else None
@@ -167,10 +158,10 @@ def _unleased(path: Path, queue: Queue | None, now: float, *, slurm: bool) -> st
         return "it is shared, and a job of the group may still run in it; that is kept for 14 days"
     if recent and slurm and queue is None:
         return "Slurm cannot be asked whether a job still runs in it; that is kept for 14 days"
-    for job in sorted(queue.own) if queue is not None else ():
-        started = queue.jobs.get(job)
-        if started is not None and started <= replaced:
-            return f"job {job} started before it was replaced, and may run in it"
+    if queue is not None:
+        for job, started in queue.jobs.items():
+            if job in queue.own and started is not None and started <= replaced:
+                return f"job {job} started before it was replaced, and may run in it"
     return None
 
 
@@ -189,5 +180,5 @@ def disk_size(path: Path) -> int:
     for folder, _, files in os.walk(path):
         for name in files:
             with suppress(OSError):
-                total += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH116, PTH118
+                total += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118
     return total

@@ -146,7 +146,8 @@ def read_generation(path: Path) -> Generation:
             )
         check_untouchable((file, *file.parents[:3]), trusted)
         generation = generation or _parsed(path, description)
-        check_untouchable((generation.carrier,), trusted)
+        if generation.mode != "sif" or generation.carrier.exists():  # of an image that is gone, more is known
+            check_untouchable((generation.carrier,), trusted)
     except (FileNotFoundError, NotADirectoryError):
         if file.exists():
             raise StoreError(f"the environment in {path} is damaged", hint=remedy) from None

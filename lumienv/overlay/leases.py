@@ -43,7 +43,7 @@ class Lease:
 
 
 def start_time(pid: int) -> int | None:
-    """When a process was started, in clock ticks after the node's start; None when there is none (proc(5))."""
+    """When a process was started, in clock ticks after the node's start (proc(5)); None when it is gone."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - before every job
             return int(file.read().rpartition(b")")[2].split()[19])

@@ -87,7 +87,8 @@ def check_image(generation: Generation) -> None:
         status = image.stat()
     except OSError:
         raise ImageError(f"the image {image}, which has the environment inside, is gone", hint=hint) from None
-    if status.st_uid not in (os.geteuid(), 0) or status.st_mode & 0o022:
+    # Whose the generation is, and whether they may be trusted, was looked at before.
+    if status.st_uid not in (os.geteuid(), 0, generation.path.stat().st_uid) or status.st_mode & 0o022:
         raise ImageError(
             f"the image {image}, which has the environment inside, could have been changed by others",
             f"it belongs to {owner_name(status.st_uid)}, its permissions are {status.st_mode & 0o777:o}",

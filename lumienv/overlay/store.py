@@ -212,8 +212,8 @@ class Store:
         """Remove the directory of a generation, and say whether that was done.
 
         It is renamed first; where it turns out then that somebody has come to use it, it is put back. A
-        command takes its lease before it looks whether the generation is there, so one of both sees the other.
-        Raises StoreError.
+        command takes its lease before it looks whether the generation is there, so one of both sees the
+        other. Raises StoreError.
         """
         aside = path.with_name(f"{_REMOVING}{path.name}")
         with disk_errors("remove an old environment", path):

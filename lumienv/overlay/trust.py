@@ -3,8 +3,8 @@
 A project's `.lumienv/` may have come with a clone or a copy, and it says which programs to start. So a
 generation is run only when the digest of its description, together with the inode of its directory, stands
 in this user's notes: a copy has another inode, a changed description another digest, while moving the
-project keeps both. For one that somebody else shares, their user id stands behind the seal: the generation has
-to belong to them still.
+project keeps both. For one that somebody else shares, their user id stands behind the seal: the generation
+has to belong to them still.
 """
 
 import hashlib

@@ -1,8 +1,8 @@
 """What uses a generation on this node: processes, mounts.
 
-A container whose tree is a directory shows it in `mountinfo`; one whose tree is a file holds the file open in
-the runtime's `starter`, or in squashfuse, or by a loop device; without a container it stands on PATH. The name
-of a generation is random enough to be searched for in all of these (seen with Apptainer 1.3 and 1.4, as root
+A container whose tree is a directory shows it in `mountinfo`; one whose tree is a file holds the file open
+in the runtime's `starter`, or in squashfuse, or by a loop device; without a container it stands on PATH. The
+name of a generation is random enough to be searched for in all of these (seen with a real Apptainer, as root
 and unprivileged).
 """
 

@@ -149,7 +149,7 @@ def current_writer(root: Path) -> Maker | None:
 
 
 def _claimed(root: Path, claim: Path, here: Maker, doing: str) -> dict[Path, Maker]:
-    """Put the claim, and return the others that are in its way; the claim is taken back when there are any."""
+    """Put the claim, and return the others that are in its way; if there are any, it is taken back."""
     first = True
     while True:
         with disk_errors(doing, root):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from lumienv.build.address import local_place
 from lumienv.build.folders import folder_state, known_path
-from lumienv.errors import LockError, ManifestError, UsageError
+from lumienv.errors import LockError, ManifestError, StoreError, UsageError
+from lumienv.files import owner_name
 from lumienv.image.snapshot import Snapshot
 from lumienv.lockdigest import LOCK_NAME
 from lumienv.lockfile import Lock, LockedSource, LockedWheel, read_lock
@@ -40,6 +41,19 @@ class SyncOutcome:
     """on how the image was made, and how it could have been"""
     output: Path | None = None
     """where the user has the image, beside the store"""
+    shared_by: str = ""
+    """who shares the environment that is used now; empty when it is this user's own"""
+    reaches: bool = True
+    """where it was shared: whether others can come to it, as far as the folders above tell"""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an environment is to be."""
+
+    mode: str
+    builder: str
+    groups: tuple[str, ...]
 
 
 def sync(
@@ -53,23 +67,19 @@ def sync(
     no_groups: Sequence[str] = (),
     locked: bool = False,
     frozen: bool = False,
+    share: bool = False,
 ) -> SyncOutcome:
     """Make the environment match the lock, which is brought up to date first.
 
     `builder` and `output` are of the mode `sif`: who makes the image, and where it shall be beside the store.
     `groups` are those to have beside `dev`. `locked`: a stale lock is an error; `frozen`: it is used as is.
+    `share` lets the project's group use it. In a store of somebody else's, what they share is accepted.
     The old environment stays in place until the new one is whole. Raises LumienvError's children.
     """
     manifest = project.manifest
-    chosen_mode = mode or manifest.mode
-    made_by = _builder(manifest, mode, builder)
-    wanted_at = _output(manifest, chosen_mode, output)
-    if chosen_mode != "venv" and manifest.image.kind == "host":
-        kind = UsageError if mode else ManifestError
-        raise kind(
-            f"the mode {chosen_mode} needs a container, and [image] names a Python of this machine",
-            hint="without a container an environment is a directory: --mode venv",
-        )
+    wanted_at = _output(manifest, mode or manifest.mode, output)
+    wanted = wanted_of(project, mode, builder, groups, no_groups)
+    chosen_mode, made_by, selected = wanted.mode, wanted.builder, wanted.groups
     if manifest.image.kind == "snapshot":
         raise _no_image(project)
     if manifest.image.kind == "host" and ":" in str(manifest.store_path):
@@ -80,24 +90,35 @@ def sync(
     note_down(None, project.environ)  # before the work, not after it
     if chosen_mode == "sif" and manifest.image.activate == "live":
         report.note('activate = "live" is for lumienv run; the image itself has the recorded variables')
-    selected = _groups(manifest, groups, no_groups)
     outcome = None if frozen else lock(project, report, check=locked)
     current = read_lock(project.lock_path)
     if current is None:
         raise LockError("there is no lock yet", hint="make one: lumienv lock")
     base = base_of(project, current)
     snapshot = snapshot_of(project, base)
-    _check_guard(current, snapshot)
-    chosen = _carried(current.selected(snapshot, selected), chosen_mode, report)
-    digest = _generation_digest(project, current, snapshot, chosen_mode + made_by, selected, chosen)
-    with project.store.writing(report.note):
+    check_guard(current, snapshot)
+    chosen = carried(current.selected(snapshot, selected), chosen_mode, report)
+    digest = generation_digest(project, current, snapshot, chosen_mode + made_by, selected, chosen)
+    store = project.store
+    if store.owner is not None:
+        adopted = store.adopt(chosen_mode, digest)
+        if adopted is None or share:
+            raise _not_shared(project, store.owner, adopted is not None)
+        return SyncOutcome(
+            adopted, built=False, installed=len(chosen), locked=outcome, shared_by=owner_name(store.owner)
+        )
+    with store.writing(report.note):
         whole = image_is_whole if chosen_mode == "sif" else lambda _: True
-        known = project.store.find(chosen_mode, digest, whole)
+        known = store.find(chosen_mode, digest, whole)
         if known is not None:
-            project.store.select(known)
+            store.select(known)
+            if share:
+                known = store.share(known)
             if wanted_at is not None:
                 put_out(known, wanted_at)
-            return SyncOutcome(known, built=False, installed=len(chosen), locked=outcome, output=wanted_at)
+            return SyncOutcome(
+                known, False, len(chosen), locked=outcome, output=wanted_at, reaches=_reaches(project)
+            )
         generation = Generation(
             path=project.store.generations,
             digest=digest,
@@ -119,9 +140,59 @@ def sync(
             editable=tuple(_editable_folders(project, chosen)),
         )
         published, scripts, remark = materialise(project, report, generation, snapshot, current, chosen)
+        if share:
+            published = store.share(published)
         if wanted_at is not None:
             put_out(published, wanted_at)
-        return SyncOutcome(published, True, len(chosen), tuple(scripts), outcome, remark, wanted_at)
+        return SyncOutcome(
+            published,
+            True,
+            len(chosen),
+            tuple(scripts),
+            outcome,
+            remark,
+            wanted_at,
+            reaches=_reaches(project),
+        )
+
+
+def wanted_of(
+    project: Project,
+    mode: str | None,
+    builder: str | None,
+    groups: Sequence[str],
+    no_groups: Sequence[str],
+) -> Wanted:
+    """What was asked for, by words or by the manifest. Raises UsageError, ManifestError."""
+    manifest = project.manifest
+    chosen_mode = mode or manifest.mode
+    made_by = _builder(manifest, mode, builder)
+    if chosen_mode != "venv" and manifest.image.kind == "host":
+        kind = UsageError if mode else ManifestError
+        raise kind(
+            f"the mode {chosen_mode} needs a container, and [image] names a Python of this machine",
+            hint="without a container an environment is a directory: --mode venv",
+        )
+    return Wanted(chosen_mode, made_by, _groups(manifest, groups, no_groups))
+
+
+def _not_shared(project: Project, owner: int, there: bool) -> StoreError:
+    name, store = owner_name(owner), project.store.root
+    if there:
+        return StoreError(
+            f"the store {store} was made by {name}: only they can share what is in it",
+            hint='for an environment of your own to share: [sync] store = ".lumienv-$USER"',
+        )
+    return StoreError(
+        f"the store {store} was made by {name}, and nothing that they share there fits",
+        hint=f"ask {name} for: lumienv sync --share\n"
+        'or use a store of your own: [sync] store = ".lumienv-$USER"',
+    )
+
+
+def _reaches(project: Project) -> bool:
+    """Whether the group may pass through the folders in which the store lies."""
+    return all(folder.stat().st_mode & 0o011 for folder in project.store.root.absolute().parents)
 
 
 def _builder(manifest: Manifest, mode: str | None, builder: str | None) -> str:
@@ -180,7 +251,7 @@ def _groups(manifest: Manifest, wanted: Sequence[str], unwanted: Sequence[str]) 
     return tuple(sorted((default | set(wanted)) - set(unwanted)))
 
 
-def _check_guard(current: Lock, snapshot: Snapshot) -> None:
+def check_guard(current: Lock, snapshot: Snapshot) -> None:
     """The image is the one that was locked for: by identity, else by its frozen list."""
     if current.identity in ("", snapshot.image.identity) and current.frozen == snapshot.frozen_digest():
         return
@@ -198,7 +269,7 @@ def _entrance(manifest: Manifest, snapshot: Snapshot) -> Entrance:
     return Entrance(activation.set, activation.prepend_path)
 
 
-def _generation_digest(
+def generation_digest(
     project: Project,
     current: Lock,
     snapshot: Snapshot,
@@ -221,22 +292,23 @@ def _generation_digest(
     return "sha256:" + hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
-def _carried(
-    chosen: Sequence[LockedWheel | LockedSource], mode: str, report: Report
+def carried(
+    chosen: Sequence[LockedWheel | LockedSource], mode: str, report: Report | None
 ) -> list[LockedWheel | LockedSource]:
     """What is installed in this mode: a file cannot hold a link to a folder, so it takes the code itself."""
-    carried: list[LockedWheel | LockedSource] = []
+    found: list[LockedWheel | LockedSource] = []
     for one in chosen:
         what = one.what if isinstance(one, LockedSource) else None
         if isinstance(one, LockedSource) and isinstance(what, Origin) and what.editable and mode != "venv":
-            report.note(f"{one.name} is installed as it is now; after changes to it, sync again")
-            carried.append(replace(one, what=replace(what, editable=False)))
+            if report is not None:
+                report.note(f"{one.name} is installed as it is now; after changes to it, sync again")
+            found.append(replace(one, what=replace(what, editable=False)))
         else:
-            carried.append(one)
-    return carried
+            found.append(one)
+    return found
 
 
-def _folders(project: Project, chosen: Sequence[LockedWheel | LockedSource]) -> Iterator[tuple[Path, Origin]]:
+def folders(project: Project, chosen: Sequence[LockedWheel | LockedSource]) -> Iterator[tuple[Path, Origin]]:
     """The local projects among what is installed."""
     for source in chosen:
         what = source.what if isinstance(source, LockedSource) else None
@@ -246,7 +318,7 @@ def _folders(project: Project, chosen: Sequence[LockedWheel | LockedSource]) -> 
 
 def _editable_folders(project: Project, chosen: Sequence[LockedWheel | LockedSource]) -> Iterator[str]:
     """The folders that have to be seen when a command runs, as their code is not copied."""
-    for folder, origin in _folders(project, chosen):
+    for folder, origin in folders(project, chosen):
         if origin.editable:
             yield str(known_path(folder))
 
@@ -255,5 +327,5 @@ def _local_states(project: Project, chosen: Sequence[LockedWheel | LockedSource]
     """What tells one state of the local projects from another: the lock knows only where they lie."""
     return [
         str(known_path(folder)) if origin.editable else folder_state(folder)
-        for folder, origin in _folders(project, chosen)
+        for folder, origin in folders(project, chosen)
     ]

@@ -1,0 +1,147 @@
+"""What a project has, and what is stale: starts nothing that its files name, and writes nothing."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from lumienv.errors import ImageError, LumienvError, StoreError
+from lumienv.image.base import sif_base
+from lumienv.image.catalog import find_image
+from lumienv.image.probing import cached_snapshot
+from lumienv.image.snapshot import Base, Snapshot
+from lumienv.launch.run import misfit, why_stale
+from lumienv.lockfile import Lock, read_lock
+from lumienv.manifest.changes import what_changed
+from lumienv.overlay.generation import all_generations, read_generation
+from lumienv.project import Project
+from lumienv.staleness import staleness
+
+
+@dataclass(frozen=True)
+class ImageStatus:
+    """The base that the manifest names."""
+
+    name: str
+    path: str = ""
+    problem: str = ""
+    known: bool = False
+    """it has been probed, so that nothing has to be started to lock for it"""
+
+
+@dataclass(frozen=True)
+class LockStatus:
+    """The lock beside the manifest."""
+
+    packages: int
+    """0 where there is none"""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class EnvironmentStatus:
+    """One generation."""
+
+    path: Path
+    mode: str
+    builder: str
+    groups: tuple[str, ...]
+    size: int
+    """bytes"""
+    current: bool
+    shared: bool
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """All of it, and the command that mends what is stale."""
+
+    image: ImageStatus
+    lock: LockStatus
+    environments: tuple[EnvironmentStatus, ...]
+    problem: str
+    """why `run` would not use the current environment as it is; empty when it would"""
+    remedy: str
+    """empty when nothing is stale"""
+
+
+def status(project: Project) -> Status:
+    """Look at the image, the lock and the store. Raises ManifestError, nothing else that is only stale."""
+    lock, damaged = _lock(project)
+    image, base = _image(project, lock)
+    locked = LockStatus(len(lock.labels()) if lock is not None else 0, damaged or _stale(project, lock, base))
+    environments = tuple(_environments(project))
+    problem = why_stale(project.manifest, look=False) or ""
+    remedy = ""
+    if image.problem:
+        remedy = "lumienv image list"
+    elif locked.problem or problem:
+        remedy = "lumienv sync"
+        current = next((one for one in environments if one.current and one.mode), None)
+        if current is not None and current.mode != project.manifest.mode:
+            remedy += f" --mode {current.mode}"
+    return Status(image, locked, environments, problem, remedy)
+
+
+def _lock(project: Project) -> tuple[Lock | None, str]:
+    try:
+        lock = read_lock(project.lock_path)
+    except LumienvError as error:
+        return None, error.message
+    return lock, "" if lock is not None else "there is none yet"
+
+
+def _image(project: Project, lock: Lock | None) -> tuple[ImageStatus, Base | None]:
+    table, site = project.manifest.image, project.site
+    if table.kind in ("host", "snapshot"):  # to look closer would start what the file names
+        what = "a Python of this machine" if table.kind == "host" else "a saved snapshot"
+        return ImageStatus(f"{table.value} ({what})", known=True), None
+    try:
+        if table.kind == "name":
+            preferred = lock.image if lock is not None else None
+            path = find_image(table.value, table.selectors, site.image_folders, preferred=preferred).path
+        else:
+            path = Path(os.path.normpath(project.manifest.directory / Path(table.value).expanduser()))
+        base = sif_base(path)
+    except ImageError as error:
+        return ImageStatus(table.value, problem=error.message), None
+    return ImageStatus(base.name, base.path, known=_known(project, base) is not None), base
+
+
+def _known(project: Project, base: Base) -> Snapshot | None:
+    activate = project.manifest.image.activate
+    with suppress(LumienvError, OSError):
+        return cached_snapshot(base, project.site.cache, "auto" if activate == "live" else activate)
+    return None
+
+
+def _stale(project: Project, lock: Lock | None, base: Base | None) -> str:
+    """Why the lock is stale, as far as that is known without starting anything."""
+    if lock is None:
+        return ""
+    if lock.inputs != project.manifest.inputs_digest():
+        return what_changed(lock.declared, project.manifest.declared())
+    snapshot = _known(project, base) if base is not None else None
+    if snapshot is not None:
+        return staleness(lock, project.manifest, snapshot) or ""
+    if base is not None and lock.identity and lock.identity != base.identity:
+        return f"it was made for the image {lock.image}, which is another one than {base.name} is now"
+    return ""
+
+
+def _environments(project: Project) -> Iterator[EnvironmentStatus]:
+    current = Path(os.path.realpath(project.store.current)).name
+    for path in all_generations(project.store.root):
+        is_current = path.name == current
+        try:
+            made = read_generation(path)
+        except StoreError as error:
+            mode = path.name.partition("-")[0]
+            yield EnvironmentStatus(path, mode, "", (), 0, is_current, False, error.message)
+            continue
+        problem = misfit(project.manifest, made) or ""
+        yield EnvironmentStatus(
+            path, made.mode, made.builder, made.groups, made.size, is_current, made.shared, problem
+        )
