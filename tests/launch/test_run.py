@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,12 @@ from lumienv.image.probing import take_snapshot
 from lumienv.image.snapshot import Base
 from lumienv.launch.arguments import RunArguments
 from lumienv.launch.plan import LaunchPlan
-from lumienv.launch.run import become, plan_run, task_words, why_stale
+from lumienv.launch.run import become, chosen_generation, plan_run, task_words, why_stale
 from lumienv.lockdigest import LOCK_NAME, bytes_digest
 from lumienv.manifest import find_manifest
 from lumienv.manifest.reader import read_manifest
-from lumienv.overlay.generation import Generation
+from lumienv.overlay.generation import Generation, current_generation, read_generation
+from lumienv.overlay.leases import take_lease
 from lumienv.overlay.store import Store
 from lumienv.runtime.host import Host
 
@@ -266,3 +269,143 @@ def test_a_file_that_is_no_program_is_named(tmp_path: Path) -> None:
     (tmp_path / "text").chmod(0o755)
     with pytest.raises(ContainerError, match="cannot start"):
         become(LaunchPlan((str(tmp_path / "text"),), {}), {"PATH": ""})
+
+
+# -- which environment, and who knows of it --------------------------------------------------------------
+
+
+def other_mode(project: Synced, **changes: object) -> Generation:
+    """A squashfs environment of the same lock, made before the current one; `changes` make it misfit."""
+    store = Store(project.folder / ".lumienv")
+    made = replace(current_generation(store.root), mode="squashfs", **changes)  # type: ignore[arg-type]
+    with store.writing(pytest.fail), store.staging() as staged:
+        made.at(staged).carrier.write_text("squashfs")
+        published = store.publish(staged, made)
+        store.select(current_generation_of(store, "venv"))
+    return published
+
+
+def current_generation_of(store: Store, mode: str) -> Generation:
+    (path,) = store.generations.glob(f"{mode}-*")
+    return read_generation(path)
+
+
+def chosen(project: Synced, mode: str | None = None, environ: Mapping[str, str] | None = None) -> Generation:
+    return chosen_generation(read_manifest(project.folder / "lumienv.toml"), mode, environ or {})
+
+
+def test_the_newest_environment_of_a_mode_can_be_chosen_beside_the_current_one(project: Synced) -> None:
+    made = other_mode(project)
+    assert chosen(project).mode == "venv"
+    assert chosen(project, "squashfs") == made
+    project.plan("python", mode="squashfs")
+    assert project.synced == []
+
+
+def test_a_mode_that_was_never_made_is_refused_with_what_to_type(project: Synced) -> None:
+    with pytest.raises(StoreError, match="no environment of the mode sif here yet") as caught:
+        project.plan("python", mode="sif")
+    assert caught.value.hint == "make it: lumienv sync --mode sif"
+    with pytest.raises(StoreError) as caught:
+        project.plan("python", mode="sif", environ={"SLURM_JOB_ID": "7"})
+    assert f"on a login node, run: lumienv sync -C {project.folder} --mode sif" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"lock": "sha256:other"}, "pylock.lumienv.toml has changed since it was synced"),
+        ({"selection": {"kind": "name"}}, r"\[image\] has changed since it was synced"),
+        ({"inputs": "sha256:other"}, "lumienv.toml has changed since it was locked"),
+    ],
+)
+def test_one_of_the_mode_for_another_lock_is_not_run_and_says_why(
+    project: Synced, change: dict[str, object], reason: str
+) -> None:
+    made = other_mode(project, **change)
+    with pytest.raises(StoreError, match=f"of the mode squashfs that is up to date: {reason}"):
+        project.plan("python", mode="squashfs")
+    manifest = read_manifest(project.folder / "lumienv.toml")
+    assert chosen_generation(manifest, "squashfs", {}, fitting=False) == made
+
+
+def test_another_python_is_said_to_be_one(project: Synced) -> None:
+    store = Store(project.folder / ".lumienv")
+    made = replace(current_generation(store.root), python="3.6.1", identity="host:other", fingerprint="other")
+    with store.writing(pytest.fail), store.staging() as staged:
+        (staged / "tree").mkdir()
+        store.publish(staged, made)
+    said = project.why_stale() or ""
+    assert "has changed since the environment was made for it: it is Python 3." in said
+    assert said.endswith(", and was 3.6.1")
+
+
+def test_other_packages_are_told_from_another_python(project: Synced) -> None:
+    store = Store(project.folder / ".lumienv")
+    now = sys.version.split()[0]
+    made = replace(current_generation(store.root), python=now, identity="host:other", fingerprint="other")
+    with store.writing(pytest.fail), store.staging() as staged:
+        (staged / "tree").mkdir()
+        store.publish(staged, made)
+    assert (project.why_stale() or "").endswith("it has other packages now")
+
+
+def test_a_stale_environment_in_a_job_names_the_command_that_makes_the_same_anew(project: Synced) -> None:
+    """Not what lumienv.toml would give: the mode and the groups that were synced."""
+    project.write(TOML.replace("[image]", "[dependency-groups]\ndev = []\ndocs = []\n[image]"))
+    store = Store(project.folder / ".lumienv")
+    made = replace(current_generation(store.root), mode="squashfs", groups=("docs",))
+    with store.writing(pytest.fail), store.staging() as staged:
+        made.at(staged).carrier.write_text("squashfs")
+        store.publish(staged, made)
+    break_lock(project)
+    with pytest.raises(StoreError) as caught:
+        project.plan("python", environ={"SLURM_JOB_ID": "7"})
+    words = f"lumienv sync -C {project.folder} --mode squashfs --group docs --no-dev"
+    assert words in (caught.value.hint or "")
+
+
+def leases(project: Synced) -> dict[str, str]:
+    return {path.name: path.read_text() for path in (project.folder / ".lumienv" / "leases").iterdir()}
+
+
+def test_a_command_leaves_a_lease_and_a_printed_line_none(project: Synced) -> None:
+    made = current_generation(project.folder / ".lumienv")
+    project.plan("python", print_only=True)
+    assert leases(project) == {}
+    for _ in range(2):
+        project.plan("python", environ={"SLURM_JOB_ID": "7", "SLURM_CLUSTER_NAME": "lumi"})
+    assert leases(project) == {"lumi.7": f"{made.path.name}\n" * 2}
+
+
+def test_a_printed_line_that_names_another_mode_is_remembered(project: Synced) -> None:
+    """It cannot resolve `current` when it starts."""
+    made = other_mode(project)
+    project.plan("python", mode="squashfs", print_only=True)
+    assert leases(project) == {"printed": f"{made.path.name}\n"}
+
+
+def test_without_a_place_for_leases_a_command_runs_all_the_same(project: Synced) -> None:
+    (project.folder / ".lumienv" / "leases").rmdir()
+    assert project.plan("python").argv == ("python",)
+
+
+def test_one_that_is_removed_between_the_look_and_the_lease_is_not_run(
+    project: Synced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`clean` renames, then looks at the leases; `run` takes its lease, then looks."""
+    store = Store(project.folder / ".lumienv")
+    old = current_generation(store.root)
+    taken = []
+
+    def swapped_meanwhile(path: Path, name: str) -> bool:
+        if not taken:
+            project.publish(host_base(str(project.python)))
+            path.rename(path.with_name(f".removing-{path.name}"))
+        taken.append(path)
+        return take_lease(path, name)
+
+    monkeypatch.setattr("lumienv.launch.run.take_lease", swapped_meanwhile)
+    plan = project.plan("python")
+    assert taken == [old.path, current_generation(store.root).path]
+    assert str(taken[1]) in plan.env["PATH"]
