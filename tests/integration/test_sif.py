@@ -1,27 +1,31 @@
 """One image that has the environment inside, by both builders: it runs by itself, and others build on it."""
 
+import json
 import os
+import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from wheels import make_wheel
-from workspace import Said, Workspace
+from workspace import Said, Workspace, make_workspace
 
 BUILDERS = ["append", "cotainr"]
+SHOW = "import overlay_only, imgtool, sys; print(overlay_only.__file__, imgtool.__file__, sys.prefix)"
 
 
+@dataclass(frozen=True)
 class Image:
-    """A SIF, started as anybody would who has never heard of lumienv."""
+    """A SIF, started as by somebody who has never heard of lumienv."""
 
-    def __init__(self, path: Path, runtime: str) -> None:
-        self.path = path
-        self.runtime = runtime
+    path: Path
+    runtime: str
 
-    def exec(self, *command: str, entry: str = "exec", **variables: str) -> Said:
+    def exec(self, *command: str, entry: str = "exec", user: str | None = None, **variables: str) -> Said:
         environ = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **variables}
         words = [self.runtime, "--quiet", *entry.split(), str(self.path), *command]
-        done = subprocess.run(words, cwd="/", env=environ, capture_output=True, text=True)
+        done = subprocess.run(words, cwd="/", env=environ, capture_output=True, text=True, user=user)
         return Said(done.returncode, done.stdout.strip(), done.stderr)
 
     def python(self, code: str, **variables: str) -> str:
@@ -32,41 +36,329 @@ class Image:
 
 @pytest.fixture
 def poison(tmp_path):
-    """A home and a folder for PYTHONPATH with modules that end every program that imports them."""
-    folders = [
-        tmp_path / "poison",
-        *(tmp_path / f"home/.local/lib/python3.{n}/site-packages" for n in range(9, 16)),
-    ]
-    for folder in folders:
-        folder.mkdir(parents=True)
+    """Variables under which every program that looks at them, or into ~/.local, ends."""
+    home, folder = tmp_path / "home", tmp_path / "poison"
+    versions = [home / f".local/lib/python3.{minor}/site-packages" for minor in range(9, 16)]
+    for place in (folder, *versions):
+        place.mkdir(parents=True)
         for module in ("overlay_only", "imgtool", "numpy"):
-            (folder / f"{module}.py").write_text("raise SystemExit('the host leaked in')\n")
-    return {"PYTHONPATH": str(folders[0]), "PYTHONHOME": str(folders[0]), "HOME": str(tmp_path / "home")}
+            (place / f"{module}.py").write_text("raise SystemExit('the host leaked in')\n")
+    return {"PYTHONPATH": str(folder), "PYTHONHOME": str(folder), "HOME": str(home)}
 
 
 @pytest.fixture
 def synced(local: Workspace, wheels: Path, small_image: Path, runtime: str):
-    """Makes the project's image of `overlay-only`, on the small one."""
+    """Makes the project's image with `overlay-only`, on the small one."""
 
-    def sync(builder: str) -> Image:
+    def sync(builder: str, *words: str, **variables: str) -> Image:
         make_wheel(wheels, "overlay-only", "1.0", ["imgtool"], modules={"overlay_only.py": "here = True\n"})
         local.write(f'path = "{small_image}"', ["overlay-only"])
-        local.lumienv("sync", "--mode", "sif", "--builder", builder)
+        local.lumienv("sync", "--mode", "sif", "--builder", builder, *words, **variables)
         return Image(local.current / "image.sif", runtime)
 
     return sync
 
 
-@pytest.mark.parametrize("entry", ["exec", "run", "exec --userns"])
-@pytest.mark.parametrize("builder", ["append"])
-def test_an_image_runs_by_itself_whatever_the_host_has_set(synced, poison, builder, entry):
-    image = synced(builder)
-    show = "import overlay_only, imgtool, sys; print(overlay_only.__file__, imgtool.__file__, sys.prefix)"
+@pytest.fixture
+def layer(tmp_path: Path, index, wheels: Path, runtime: str):
+    """Makes a project on an image: a wheel of its own, which has a script that says where it imports from."""
 
-    said = image.exec("python", "-c", show, entry=entry, **poison)
+    def sync(name: str, base: Path, mode: str, *words: str) -> Workspace:
+        code = "import importlib, sys\n\n\ndef main():\n    print(importlib.import_module(sys.argv[1]).__file__)\n"
+        make_wheel(
+            wheels, name, "1.0", modules={f"{name}.py": code}, entry_points={f"where-{name}": f"{name}:main"}
+        )
+        made = make_workspace(tmp_path / name, tmp_path / "cache", PIP_INDEX_URL=index.url)
+        made.write(f'path = "{base}"', [name])
+        made.lumienv("sync", "--mode", mode, *words)
+        return made
+
+    return sync
+
+
+@pytest.fixture
+def runtime_that(tmp_path: Path, runtime: str):
+    """A program in place of the runtime: the lines of shell given, then the runtime itself."""
+
+    def make(lines: str) -> str:
+        program = tmp_path / "runtime"
+        program.write_text(f'#!/bin/sh\n{lines}\nexec {runtime} ${{options-}} "$@"\n')
+        program.chmod(0o755)
+        return str(program)
+
+    return make
+
+
+@pytest.mark.parametrize("builder", BUILDERS)
+def test_an_image_runs_by_itself_whatever_the_host_has_set(synced, poison, builder):
+    image = synced(builder)
+
+    for entry in ("exec", "run", "exec --userns", "exec --containall"):
+        said = image.exec("python", "-c", SHOW, entry=entry, **poison)
+
+        assert said.status == 0, said.err
+        overlay, of_image, prefix = said.out.split()
+        assert overlay.startswith("/opt/lumienv/lib/python3.")
+        assert of_image.startswith("/opt/venv/lib/python3.")
+        assert prefix == "/opt/lumienv"
+
+
+def test_all_carriers_show_the_same(synced, local):
+    """The path, the prefix and the scripts that a command finds, in the three modes and by both builders."""
+    ask = "import json, os, sys; print(json.dumps([sys.path, sys.prefix, sorted(os.listdir('/opt/lumienv/bin'))]))"
+    plainly = [json.loads(synced(builder).python(ask)) for builder in BUILDERS]
+    launched = [json.loads(local.python(ask))]
+    for mode in ("venv", "squashfs"):
+        local.lumienv("sync", "--mode", mode)
+        launched.append(json.loads(local.python(ask)))
+
+    assert all(answer == launched[0] for answer in (*plainly, *launched))
+    assert "imgtool" in launched[0][2]
+
+
+@pytest.mark.parametrize("builder", BUILDERS)
+def test_an_image_tells_what_it_was_made_of(synced, local, small_image, builder):
+    image = synced(builder)
+
+    shown = local.lumienv("image", "show", str(image.path))
+    layers = json.loads(local.lumienv("image", "show", "--json", str(image.path)))["layers"]
+    labels = json.loads(local.shell([image.runtime, "inspect", "--json", str(image.path)]).out)["data"][
+        "attributes"
+    ]["labels"]
+    lock = image.python("print(open('/opt/lumienv/share/lumienv/pylock.lumienv.toml').read(), end='')")
+
+    assert f"/opt/lumienv on {small_image.name} by {builder}" in shown
+    assert [(one["base"], one["builder"], one["mount"]) for one in layers] == [
+        (small_image.name, builder, "/opt/lumienv")
+    ]
+    assert labels["lumienv.builder"] == builder
+    assert labels["lumienv.base"] == small_image.name
+    assert labels["lumienv.lock"] == layers[0]["lock"]
+    assert ("cotainr.version" in labels) == (builder == "cotainr")
+    assert "org.label-schema.build-date" in labels
+    assert lock == local.lock_path.read_text()
+
+
+def test_what_an_image_is_made_of_is_told_without_a_runtime(synced, local):
+    image = synced("append")
+
+    said = local.try_("image", "show", str(image.path), LUMIENV_RUNTIME="no-such-program")
+
+    assert "by append" in said.out
+
+
+@pytest.mark.parametrize("builder", BUILDERS)
+def test_nobodys_binds_get_into_the_build(synced, builder):
+    absent = "/no/such/folder"
+
+    image = synced(builder, SINGULARITY_BIND=absent, SINGULARITY_BINDPATH=absent, APPTAINER_BIND=absent)
+
+    assert image.python("import overlay_only; print(overlay_only.here)") == "True"
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("builder", BUILDERS)
+def test_another_user_runs_a_copy_of_it(synced, tmp_path, require, builder):
+    require(os.geteuid() == 0, "only root can become another user")
+    before = os.umask(0o007)
+    try:
+        image = synced(builder)
+    finally:
+        os.umask(before)
+    folder = Path("/var/tmp") / f"lumienv-copy-{os.getpid()}"
+    folder.mkdir(mode=0o755)
+    try:
+        copied = Image(folder / "other name.sif", image.runtime)
+        shutil.copy(image.path, copied.path)
+        copied.path.chmod(0o644)
+
+        said = copied.exec("python", "-c", SHOW, entry="exec --no-home", user="nobody", HOME="/")
+        listed = copied.exec(
+            "ls", "-ld", "/", "/opt", "/opt/lumienv", "/.singularity.d/env", user="nobody", HOME="/"
+        )
+    finally:
+        shutil.rmtree(folder)
 
     assert said.status == 0, said.err
-    overlay, of_image, prefix = said.out.split()
-    assert overlay.startswith("/opt/lumienv/lib/python3.")
-    assert of_image.startswith("/opt/venv/lib/python3.")
-    assert prefix == "/opt/lumienv"
+    assert said.out.split()[2] == "/opt/lumienv"
+    assert {line.split()[0] for line in listed.out.splitlines()} == {"drwxr-xr-x"}
+
+
+def test_a_runtime_that_leaves_appended_partitions_out_is_noticed(synced, local, runtime_that, tmp_path):
+    conf = Path("/etc/apptainer/apptainer.conf").read_text()
+    (tmp_path / "conf").write_text(conf.replace("enable overlay = yes", "enable overlay = no"))
+    runtime = runtime_that(f'options="--config {tmp_path}/conf"')
+    synced("append")
+    before = local.current.readlink()
+    local.write(
+        f'path = "{json.loads((local.current / "generation.json").read_text())["base_path"]}"', ["imgtool"]
+    )
+
+    said = local.try_("sync", "--mode", "sif", "--builder", "append", LUMIENV_RUNTIME=runtime)
+
+    assert said.status == 1
+    assert "does not show what was appended" in said.err
+    assert "--builder cotainr" in said.err
+    assert local.current.readlink() == before
+
+
+@pytest.mark.parametrize(
+    ("trouble", "hint"),
+    [("FATAL: no space left on device", "TMPDIR"), ("FATAL: something odd", "--builder append")],
+)
+def test_what_cotainr_stumbles_over_is_said_in_a_sentence(
+    synced, local, small_image, runtime_that, trouble, hint
+):
+    make = f'case " $* " in *" build "*) echo "{trouble}" >&2; exit 255;; esac'
+    local.write(f'path = "{small_image}"')
+
+    said = local.try_("sync", "--mode", "sif", LUMIENV_RUNTIME=runtime_that(make))
+
+    assert said.status == 1
+    assert f"cotainr could not make an image of {small_image.name}, unpacking the image" in said.err
+    assert trouble in said.err
+    assert hint in said.err.partition("help:")[2]
+    assert "Traceback" not in said.err
+    assert not local.current.exists()
+
+
+def test_the_result_of_cotainr_says_what_appending_would_have_cost(local, small_image):
+    local.write(f'path = "{small_image}"')
+
+    said = local.lumienv("sync", "--mode", "sif")
+
+    assert "cotainr took" in said
+    assert "--builder append: " in said
+
+
+def test_images_are_bases_of_others_layer_upon_layer(layer, small_image, runtime):
+    """Appended upon appended, repacked upon that, and a directory on top: each sees all that is below it."""
+    one = layer("one", small_image, "sif", "--builder", "append")
+    two = layer("two", one.current / "image.sif", "sif", "--builder", "append")
+    three = layer("three", two.current / "image.sif", "sif", "--builder", "cotainr")
+    four = layer("four", three.current / "image.sif", "venv")
+    five = layer("five", three.current / "image.sif", "sif", "--builder", "append")
+
+    ask = "import sys, imgtool, one, two, three; print(*[m.__file__ for m in (one, two, three, imgtool)])"
+    below = Image(three.current / "image.sif", runtime).python(ask).split()
+    path = json.loads(four.python("import json, sys; print(json.dumps(sys.path))"))
+
+    mounts = ["/opt/lumienv", "/opt/lumienv-2", "/opt/lumienv-3", "/opt/venv"]
+    assert [place.partition("/lib/")[0] for place in below] == mounts
+    seen = [place.partition("/lib/")[0] for place in path if place.endswith("site-packages")]
+    assert seen == ["/opt/lumienv-4", "/opt/lumienv-3", "/opt/lumienv-2", "/opt/lumienv", "/opt/venv"]
+    assert (
+        Image(five.current / "image.sif", runtime).exec("where-one", "five").out.startswith("/opt/lumienv-4/")
+    )
+    assert four.lumienv("run", "where-two", "four").startswith("/opt/lumienv-4/")
+    assert [
+        line.split()[1:6:4]
+        for line in two.lumienv("image", "show", str(five.current / "image.sif")).splitlines()[:4]
+    ] == [["1", "append"], ["2", "append"], ["3", "cotainr"], ["4", "append"]]
+
+
+def test_what_a_layer_brought_is_the_images_for_the_next(layer, local, small_image):
+    one = layer("one", small_image, "sif", "--builder", "append")
+    local.write(f'path = "{one.current}/image.sif"', ["one"])
+
+    said = local.lumienv("lock")
+
+    assert "= one 1.0 from the image" in said
+
+
+@pytest.fixture
+def elsewhere():
+    """A folder on another file system than the tests' own."""
+    folder = Path("/dev/shm") / f"lumienv-{os.getpid()}"
+    folder.mkdir(mode=0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_the_output_is_another_name_of_the_image_in_the_store(synced, local, runtime):
+    image = synced("append", "--output", "train.sif")
+    output = local.directory / "train.sif"
+
+    assert output.samefile(image.path)
+    assert Image(output, runtime).python("import overlay_only; print(overlay_only.here)") == "True"
+    output.unlink()
+    local.lumienv("sync", "--mode", "sif", "--builder", "append", "--output", "train.sif")
+    assert output.samefile(image.path)
+
+
+def test_across_file_systems_the_output_is_the_only_copy(synced, local, elsewhere):
+    image = synced("append", "--output", str(elsewhere / "train.sif"))
+
+    assert image.path.readlink() == elsewhere / "train.sif"
+    assert local.python("import overlay_only; print(overlay_only.here)") == "True"
+    (elsewhere / "train.sif").unlink()
+    said = local.try_("run", "--print", "python")
+    assert said.status == 1
+    assert f"the image {elsewhere}/train.sif, which has the environment inside, is gone" in said.err
+    local.lumienv("sync", "--mode", "sif", "--builder", "append")
+    assert local.python("import overlay_only; print(overlay_only.here)") == "True"
+
+
+def test_an_older_output_of_lumienvs_is_replaced_and_nothing_else(synced, local, wheels, small_image):
+    output = local.directory / "train.sif"
+    synced("append", "--output", str(output))
+    old = output.stat().st_ino
+    local.write(f'path = "{small_image}"')
+    local.lumienv("sync", "--mode", "sif", "--builder", "append", "--output", str(output))
+    assert output.stat().st_ino != old
+    shutil.copy(small_image, output.with_name("theirs.sif"))
+    (local.directory / "notes").write_text("mine\n")
+
+    for name in ("theirs.sif", "notes"):
+        said = local.try_("sync", "--mode", "sif", "--output", name)
+
+        assert said.status == 1
+        assert "was not made by lumienv, so it is not replaced" in said.err
+    assert (local.directory / "notes").read_text() == "mine\n"
+
+
+def test_an_output_that_cannot_be_written_is_said_before_the_work_begins(local, small_image):
+    local.write(f'path = "{small_image}"', more='[sif]\noutput = "none/train.sif"\n')
+
+    said = local.try_("sync", "--mode", "sif")
+
+    assert said.status == 1
+    assert "there is no such folder" in said.err
+    assert not local.lock_path.exists()
+
+
+def test_an_image_needs_its_base_no_longer(synced, local, tmp_path, small_image, runtime):
+    base = tmp_path / "base.sif"
+    shutil.copy(small_image, base)
+    local.write(f'path = "{base}"')
+    local.lumienv("sync", "--mode", "sif", "--builder", "append")
+    base.unlink()
+
+    assert local.python("import imgtool, sys; print(sys.prefix)") == "/opt/lumienv"
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("builder", BUILDERS)
+@pytest.mark.parametrize("name", ["mpi4py", "pytorch", "multitorch"])
+def test_each_family_of_images_is_activated_inside(lab, local, wheels, poison, runtime, name, builder):
+    make_wheel(wheels, "overlay-only", "1.0", modules={"overlay_only.py": "here = True\n"})
+    live = 'activate = "live"\n' if name == "mpi4py" else ""
+    local.write(f'path = "{lab.images[name]}"\n{live}', ["overlay-only"])
+    local.lumienv("sync", "--mode", "sif", "--builder", builder)
+    image = Image(local.current / "image.sif", runtime)
+    module = "mpi4py.MPI" if name == "mpi4py" else "torch"
+
+    for entry in ("exec", "run"):
+        said = image.exec(
+            "python",
+            "-c",
+            f"import {module}, numpy, overlay_only, sys; print(sys.prefix)",
+            entry=entry,
+            **poison,
+        )
+        assert (said.status, said.out) == (0, "/opt/lumienv"), said.err
+    with_conda = image.exec("bash", "-c", "${WITH_CONDA:-true} && command -v python", **poison)
+    assert with_conda.out == "/opt/lumienv/bin/python"
+    listed = json.loads(image.exec("pip", "list", "--format=json", **poison).out)
+    assert listed == json.loads(local.lumienv("run", "pip", "list", "--format=json"))
+    assert "numpy" in {entry["name"] for entry in listed}
