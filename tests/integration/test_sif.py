@@ -4,14 +4,18 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from index_server import IndexServer
 from wheels import make_wheel
 from workspace import Said, Workspace, make_workspace
 
 BUILDERS = ["append", "cotainr"]
+APPEND = ("--mode", "sif", "--builder", "append")
 SHOW = "import overlay_only, imgtool, sys; print(overlay_only.__file__, imgtool.__file__, sys.prefix)"
 
 
@@ -46,14 +50,51 @@ def poison(tmp_path):
     return {"PYTHONPATH": str(folder), "PYTHONHOME": str(folder), "HOME": str(home)}
 
 
-@pytest.fixture
-def synced(local: Workspace, wheels: Path, small_image: Path, runtime: str):
-    """Makes the project's image with `overlay-only`, on the small one."""
+@dataclass(frozen=True)
+class Made:
+    """A project, its image by one builder, and what `sync` said."""
 
-    def sync(builder: str, *words: str, **variables: str) -> Image:
-        make_wheel(wheels, "overlay-only", "1.0", ["imgtool"], modules={"overlay_only.py": "here = True\n"})
+    project: Workspace
+    image: Image
+    said: str
+
+
+@pytest.fixture(scope="module")
+def made(
+    tmp_path_factory: pytest.TempPathFactory, small_image: Path, runtime: str
+) -> Iterator[dict[str, Made]]:
+    """The image of one project by each builder: under LUMI's umask, and with binds that are not there."""
+    folder = tmp_path_factory.mktemp("made")
+    absent = "/no/such/folder"
+    binds = dict.fromkeys(("SINGULARITY_BIND", "SINGULARITY_BINDPATH", "APPTAINER_BIND"), absent)
+    make_overlay_only(folder)
+    before = os.umask(0o007)
+    try:
+        with IndexServer(folder) as server:
+            project = make_workspace(folder / "project", folder / "cache", PIP_INDEX_URL=server.url)
+            project.write(f'path = "{small_image}"', ["overlay-only"])
+            found = {}
+            for builder in BUILDERS:
+                said = project.lumienv("sync", "--mode", "sif", "--builder", builder, **binds)
+                path = project.current.resolve() / "image.sif"
+                found[builder] = Made(project, Image(path, runtime), said)
+            yield found
+    finally:
+        os.umask(before)
+
+
+def make_overlay_only(folder: Path) -> None:
+    make_wheel(folder, "overlay-only", "1.0", ["imgtool"], modules={"overlay_only.py": "here = True\n"})
+
+
+@pytest.fixture
+def appended(local: Workspace, wheels: Path, small_image: Path, runtime: str):
+    """Makes the image of a project that a test may change."""
+
+    def sync(*words: str) -> Image:
+        make_overlay_only(wheels)
         local.write(f'path = "{small_image}"', ["overlay-only"])
-        local.lumienv("sync", "--mode", "sif", "--builder", builder, *words, **variables)
+        local.lumienv("sync", *APPEND, *words)
         return Image(local.current / "image.sif", runtime)
 
     return sync
@@ -64,7 +105,9 @@ def layer(tmp_path: Path, index, wheels: Path, runtime: str):
     """Makes a project on an image: a wheel of its own, which has a script that says where it imports from."""
 
     def sync(name: str, base: Path, mode: str, *words: str) -> Workspace:
-        code = "import importlib, sys\n\n\ndef main():\n    print(importlib.import_module(sys.argv[1]).__file__)\n"
+        code = (
+            "import importlib, sys\n\ndef main():\n    print(importlib.import_module(sys.argv[1]).__file__)\n"
+        )
         make_wheel(
             wheels, name, "1.0", modules={f"{name}.py": code}, entry_points={f"where-{name}": f"{name}:main"}
         )
@@ -90,8 +133,8 @@ def runtime_that(tmp_path: Path, runtime: str):
 
 
 @pytest.mark.parametrize("builder", BUILDERS)
-def test_an_image_runs_by_itself_whatever_the_host_has_set(synced, poison, builder):
-    image = synced(builder)
+def test_an_image_runs_by_itself_whatever_the_host_has_set(made, poison, builder):
+    image = made[builder].image
 
     for entry in ("exec", "run", "exec --userns", "exec --containall"):
         said = image.exec("python", "-c", SHOW, entry=entry, **poison)
@@ -103,29 +146,31 @@ def test_an_image_runs_by_itself_whatever_the_host_has_set(synced, poison, build
         assert prefix == "/opt/lumienv"
 
 
-def test_all_carriers_show_the_same(synced, local):
+def test_all_carriers_show_the_same(made):
     """The path, the prefix and the scripts that a command finds, in the three modes and by both builders."""
-    ask = "import json, os, sys; print(json.dumps([sys.path, sys.prefix, sorted(os.listdir('/opt/lumienv/bin'))]))"
-    plainly = [json.loads(synced(builder).python(ask)) for builder in BUILDERS]
-    launched = [json.loads(local.python(ask))]
+    ask = """
+import json, os, sys
+print(json.dumps([sys.path, sys.prefix, sorted(os.listdir("/opt/lumienv/bin"))]))"""
+    project = made["cotainr"].project
+    answers = [json.loads(one.image.python(ask)) for one in made.values()]
+    answers.append(json.loads(project.python(ask)))
     for mode in ("venv", "squashfs"):
-        local.lumienv("sync", "--mode", mode)
-        launched.append(json.loads(local.python(ask)))
+        project.lumienv("sync", "--mode", mode)
+        answers.append(json.loads(project.python(ask)))
 
-    assert all(answer == launched[0] for answer in (*plainly, *launched))
-    assert "imgtool" in launched[0][2]
+    assert answers == [answers[0]] * 5
+    assert "imgtool" in answers[0][2]
 
 
 @pytest.mark.parametrize("builder", BUILDERS)
-def test_an_image_tells_what_it_was_made_of(synced, local, small_image, builder):
-    image = synced(builder)
+def test_an_image_tells_what_it_was_made_of(made, small_image, builder):
+    project, image = made[builder].project, made[builder].image
 
-    shown = local.lumienv("image", "show", str(image.path))
-    layers = json.loads(local.lumienv("image", "show", "--json", str(image.path)))["layers"]
-    labels = json.loads(local.shell([image.runtime, "inspect", "--json", str(image.path)]).out)["data"][
-        "attributes"
-    ]["labels"]
-    lock = image.python("print(open('/opt/lumienv/share/lumienv/pylock.lumienv.toml').read(), end='')")
+    shown = project.lumienv("image", "show", str(image.path))
+    layers = json.loads(project.lumienv("image", "show", "--json", str(image.path)))["layers"]
+    inspected = project.shell([image.runtime, "inspect", "--json", str(image.path)]).out
+    labels = json.loads(inspected)["data"]["attributes"]["labels"]
+    lock = image.exec("cat", "/opt/lumienv/share/lumienv/pylock.lumienv.toml").out
 
     assert f"/opt/lumienv on {small_image.name} by {builder}" in shown
     assert [(one["base"], one["builder"], one["mount"]) for one in layers] == [
@@ -136,65 +181,54 @@ def test_an_image_tells_what_it_was_made_of(synced, local, small_image, builder)
     assert labels["lumienv.lock"] == layers[0]["lock"]
     assert ("cotainr.version" in labels) == (builder == "cotainr")
     assert "org.label-schema.build-date" in labels
-    assert lock == local.lock_path.read_text()
+    assert lock == project.lock_path.read_text().strip()
 
 
-def test_what_an_image_is_made_of_is_told_without_a_runtime(synced, local):
-    image = synced("append")
+def test_what_an_image_is_made_of_is_told_without_a_runtime(made):
+    path = str(made["append"].image.path)
 
-    said = local.try_("image", "show", str(image.path), LUMIENV_RUNTIME="no-such-program")
+    said = made["append"].project.try_("image", "show", path, LUMIENV_RUNTIME="no-such-program")
 
     assert "by append" in said.out
 
 
-@pytest.mark.parametrize("builder", BUILDERS)
-def test_nobodys_binds_get_into_the_build(synced, builder):
-    absent = "/no/such/folder"
-
-    image = synced(builder, SINGULARITY_BIND=absent, SINGULARITY_BINDPATH=absent, APPTAINER_BIND=absent)
-
-    assert image.python("import overlay_only; print(overlay_only.here)") == "True"
+def test_the_result_of_cotainr_says_what_appending_would_have_cost(made):
+    assert "cotainr took" in made["cotainr"].said
+    assert "--builder append: " in made["cotainr"].said
+    assert "--builder append: " not in made["append"].said
 
 
 @pytest.mark.once
 @pytest.mark.parametrize("builder", BUILDERS)
-def test_another_user_runs_a_copy_of_it(synced, tmp_path, require, builder):
+def test_another_user_runs_a_copy_of_it(made, require, builder):
     require(os.geteuid() == 0, "only root can become another user")
-    before = os.umask(0o007)
-    try:
-        image = synced(builder)
-    finally:
-        os.umask(before)
-    folder = Path("/var/tmp") / f"lumienv-copy-{os.getpid()}"
-    folder.mkdir(mode=0o755)
-    try:
-        copied = Image(folder / "other name.sif", image.runtime)
+    image = made[builder].image
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        Path(folder).chmod(0o755)
+        copied = Image(Path(folder, "other name.sif"), image.runtime)
         shutil.copy(image.path, copied.path)
         copied.path.chmod(0o644)
+        nobody = {"entry": "exec --no-home", "user": "nobody", "HOME": "/"}
 
-        said = copied.exec("python", "-c", SHOW, entry="exec --no-home", user="nobody", HOME="/")
-        listed = copied.exec(
-            "ls", "-ld", "/", "/opt", "/opt/lumienv", "/.singularity.d/env", user="nobody", HOME="/"
-        )
-    finally:
-        shutil.rmtree(folder)
+        said = copied.exec("python", "-c", SHOW, **nobody)
+        listed = copied.exec("ls", "-ld", "/", "/opt", "/opt/lumienv", "/.singularity.d/env", **nobody)
 
     assert said.status == 0, said.err
     assert said.out.split()[2] == "/opt/lumienv"
     assert {line.split()[0] for line in listed.out.splitlines()} == {"drwxr-xr-x"}
 
 
-def test_a_runtime_that_leaves_appended_partitions_out_is_noticed(synced, local, runtime_that, tmp_path):
+def test_a_runtime_that_leaves_appended_partitions_out_is_noticed(
+    appended, local, small_image, runtime_that, tmp_path
+):
     conf = Path("/etc/apptainer/apptainer.conf").read_text()
     (tmp_path / "conf").write_text(conf.replace("enable overlay = yes", "enable overlay = no"))
     runtime = runtime_that(f'options="--config {tmp_path}/conf"')
-    synced("append")
+    appended()
     before = local.current.readlink()
-    local.write(
-        f'path = "{json.loads((local.current / "generation.json").read_text())["base_path"]}"', ["imgtool"]
-    )
+    local.write(f'path = "{small_image}"', ["imgtool"])
 
-    said = local.try_("sync", "--mode", "sif", "--builder", "append", LUMIENV_RUNTIME=runtime)
+    said = local.try_("sync", *APPEND, LUMIENV_RUNTIME=runtime)
 
     assert said.status == 1
     assert "does not show what was appended" in said.err
@@ -206,9 +240,7 @@ def test_a_runtime_that_leaves_appended_partitions_out_is_noticed(synced, local,
     ("trouble", "hint"),
     [("FATAL: no space left on device", "TMPDIR"), ("FATAL: something odd", "--builder append")],
 )
-def test_what_cotainr_stumbles_over_is_said_in_a_sentence(
-    synced, local, small_image, runtime_that, trouble, hint
-):
+def test_what_cotainr_stumbles_over_is_said_in_a_sentence(local, small_image, runtime_that, trouble, hint):
     make = f'case " $* " in *" build "*) echo "{trouble}" >&2; exit 255;; esac'
     local.write(f'path = "{small_image}"')
 
@@ -222,22 +254,13 @@ def test_what_cotainr_stumbles_over_is_said_in_a_sentence(
     assert not local.current.exists()
 
 
-def test_the_result_of_cotainr_says_what_appending_would_have_cost(local, small_image):
-    local.write(f'path = "{small_image}"')
-
-    said = local.lumienv("sync", "--mode", "sif")
-
-    assert "cotainr took" in said
-    assert "--builder append: " in said
-
-
 def test_images_are_bases_of_others_layer_upon_layer(layer, small_image, runtime):
     """Appended upon appended, repacked upon that, and a directory on top: each sees all that is below it."""
-    one = layer("one", small_image, "sif", "--builder", "append")
-    two = layer("two", one.current / "image.sif", "sif", "--builder", "append")
+    one = layer("one", small_image, *APPEND[1:])
+    two = layer("two", one.current / "image.sif", *APPEND[1:])
     three = layer("three", two.current / "image.sif", "sif", "--builder", "cotainr")
     four = layer("four", three.current / "image.sif", "venv")
-    five = layer("five", three.current / "image.sif", "sif", "--builder", "append")
+    five = layer("five", three.current / "image.sif", *APPEND[1:])
 
     ask = "import sys, imgtool, one, two, three; print(*[m.__file__ for m in (one, two, three, imgtool)])"
     below = Image(three.current / "image.sif", runtime).python(ask).split()
@@ -251,14 +274,12 @@ def test_images_are_bases_of_others_layer_upon_layer(layer, small_image, runtime
         Image(five.current / "image.sif", runtime).exec("where-one", "five").out.startswith("/opt/lumienv-4/")
     )
     assert four.lumienv("run", "where-two", "four").startswith("/opt/lumienv-4/")
-    assert [
-        line.split()[1:6:4]
-        for line in two.lumienv("image", "show", str(five.current / "image.sif")).splitlines()[:4]
-    ] == [["1", "append"], ["2", "append"], ["3", "cotainr"], ["4", "append"]]
+    shown = five.lumienv("image", "show", str(five.current / "image.sif")).splitlines()[:4]
+    assert [line.split()[6].rstrip(",") for line in shown] == ["append", "append", "cotainr", "append"]
 
 
 def test_what_a_layer_brought_is_the_images_for_the_next(layer, local, small_image):
-    one = layer("one", small_image, "sif", "--builder", "append")
+    one = layer("one", small_image, *APPEND[1:])
     local.write(f'path = "{one.current}/image.sif"', ["one"])
 
     said = local.lumienv("lock")
@@ -275,19 +296,19 @@ def elsewhere():
     shutil.rmtree(folder)
 
 
-def test_the_output_is_another_name_of_the_image_in_the_store(synced, local, runtime):
-    image = synced("append", "--output", "train.sif")
+def test_the_output_is_another_name_of_the_image_in_the_store(appended, local, runtime):
+    image = appended("--output", "train.sif")
     output = local.directory / "train.sif"
 
     assert output.samefile(image.path)
     assert Image(output, runtime).python("import overlay_only; print(overlay_only.here)") == "True"
     output.unlink()
-    local.lumienv("sync", "--mode", "sif", "--builder", "append", "--output", "train.sif")
+    local.lumienv("sync", *APPEND, "--output", "train.sif")
     assert output.samefile(image.path)
 
 
-def test_across_file_systems_the_output_is_the_only_copy(synced, local, elsewhere):
-    image = synced("append", "--output", str(elsewhere / "train.sif"))
+def test_across_file_systems_the_output_is_the_only_copy(appended, local, elsewhere):
+    image = appended("--output", str(elsewhere / "train.sif"))
 
     assert image.path.readlink() == elsewhere / "train.sif"
     assert local.python("import overlay_only; print(overlay_only.here)") == "True"
@@ -295,16 +316,16 @@ def test_across_file_systems_the_output_is_the_only_copy(synced, local, elsewher
     said = local.try_("run", "--print", "python")
     assert said.status == 1
     assert f"the image {elsewhere}/train.sif, which has the environment inside, is gone" in said.err
-    local.lumienv("sync", "--mode", "sif", "--builder", "append")
+    local.lumienv("sync", *APPEND)
     assert local.python("import overlay_only; print(overlay_only.here)") == "True"
 
 
-def test_an_older_output_of_lumienvs_is_replaced_and_nothing_else(synced, local, wheels, small_image):
+def test_an_older_output_of_lumienvs_is_replaced_and_nothing_else(appended, local, wheels, small_image):
     output = local.directory / "train.sif"
-    synced("append", "--output", str(output))
+    appended("--output", str(output))
     old = output.stat().st_ino
     local.write(f'path = "{small_image}"')
-    local.lumienv("sync", "--mode", "sif", "--builder", "append", "--output", str(output))
+    local.lumienv("sync", *APPEND, "--output", str(output))
     assert output.stat().st_ino != old
     shutil.copy(small_image, output.with_name("theirs.sif"))
     (local.directory / "notes").write_text("mine\n")
@@ -327,11 +348,11 @@ def test_an_output_that_cannot_be_written_is_said_before_the_work_begins(local, 
     assert not local.lock_path.exists()
 
 
-def test_an_image_needs_its_base_no_longer(synced, local, tmp_path, small_image, runtime):
+def test_an_image_needs_its_base_no_longer(local, tmp_path, small_image):
     base = tmp_path / "base.sif"
     shutil.copy(small_image, base)
     local.write(f'path = "{base}"')
-    local.lumienv("sync", "--mode", "sif", "--builder", "append")
+    local.lumienv("sync", *APPEND)
     base.unlink()
 
     assert local.python("import imgtool, sys; print(sys.prefix)") == "/opt/lumienv"
