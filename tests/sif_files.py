@@ -19,6 +19,7 @@ class DataObject:
     content: bytes
     kind: int = PARTITION
     primary: bool = True
+    name: str = "object"
 
 
 def sif(objects: Sequence[DataObject], *, machine: str = "x86_64", uuid: bytes = b"U" * 16) -> bytes:
@@ -37,7 +38,7 @@ def sif(objects: Sequence[DataObject], *, machine: str = "x86_64", uuid: bytes =
             "<i?IIIqqqqqqq128s384s",
             *(item.kind, True, number, 0xF0000001, 0),
             *(position, len(item.content), len(item.content) + padding, 1_700_000_000, 1_700_000_000, 0, 0),
-            *(b"object", extra),
+            *(item.name.encode(), extra),
         )
         body += item.content
         position += len(item.content)

@@ -66,6 +66,8 @@ def furnish(sandbox: Path, request: Mapping[str, Any], add_metadata: Any) -> Non
         if done.returncode not in (0, 2):  # 2: something that only root may make, an owner for one
             raise RuntimeError(done.stderr or done.stdout)
     root = Path(request["root"])
+    for place in (*request["open"], LABELS):
+        refuse_links(sandbox, place)
     for folder, folders, files in os.walk(root):
         inside = sandbox / os.path.relpath(folder, root)
         for name in (*folders, *files):
@@ -83,6 +85,15 @@ def furnish(sandbox: Path, request: Mapping[str, Any], add_metadata: Any) -> Non
     add_metadata()
     labels.write_text(json.dumps(read_labels(labels) | request["labels"], indent=1))
     labels.chmod(0o644)
+
+
+def refuse_links(sandbox: Path, place: str) -> None:
+    """Raises RuntimeError where a link in the image would lead what is written out of the sandbox."""
+    path = sandbox
+    for part in Path(place).parts:
+        path /= part
+        if path.is_symlink():
+            raise RuntimeError(f"/{path.relative_to(sandbox)} is a link in the image")
 
 
 def read_labels(path: Path) -> dict[str, Any]:
