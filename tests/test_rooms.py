@@ -38,6 +38,7 @@ ORDER = (
 # Run in the image, under its Python: they answer by printing, and are never imported for their functions.
 IN_THE_IMAGE = {
     "lumienv.image.probe",
+    "lumienv.overlay.audit",
     "lumienv.overlay.bytecode",
     "lumienv.overlay.inspection",
     "lumienv.build.hooks",

@@ -13,7 +13,7 @@ from typing import Any
 
 from lumienv.errors import StoreError
 from lumienv.files import owner_name
-from lumienv.overlay.trust import check_untouchable, noted_owner, seal_of
+from lumienv.overlay.trust import check_untouchable, is_revoked, noted_owner, revoke, seal_of
 from lumienv.runtime import Bind
 
 FILE_NAME = "generation.json"
@@ -71,6 +71,8 @@ class Generation:
     """bytes of the carrier's files"""
     shared: bool = False
     """published for the group by `sync --share`"""
+    records: str = ""
+    """the digest of the file beside this one that tells what the tree holds (`overlay.records`)"""
 
     @property
     def carrier(self) -> Path:
@@ -136,7 +138,8 @@ def read_generation(path: Path) -> Generation:
         owner = file.stat().st_uid
         own = owner in (os.geteuid(), 0)
         description = file.read_bytes()
-        accepted = noted_owner(seal_of(description, path.stat().st_ino), os.environ)
+        seal = seal_of(description, path.stat().st_ino)
+        accepted = noted_owner(seal, os.environ)
         trusted = {os.geteuid(), 0} if own or accepted != owner else {owner, 0}
         generation = None if own else _parsed(path, description)
         if generation is not None and generation.shared and accepted is None:
@@ -157,6 +160,11 @@ def read_generation(path: Path) -> Generation:
     except (ValueError, KeyError, TypeError, AttributeError):
         raise StoreError(f"the environment in {path} is damaged", hint=remedy) from None
     if accepted is None:
+        if is_revoked(seal, os.environ):
+            raise StoreError(
+                f"the environment in {path} is damaged: `lumienv verify` found it changed",
+                hint="make it anew: lumienv sync",
+            )
         raise StoreError(f"the environment in {path} was not made by you", hint=remedy)
     return generation
 
@@ -179,6 +187,12 @@ def shared_generation(path: Path) -> tuple[Generation, int, str]:
         raise StoreError(f"the environment in {path} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise StoreError(f"the environment in {path} is damaged") from None
+
+
+def distrust(generation: Generation) -> None:
+    """Run this generation no more, as it is damaged; sync makes it anew. Raises StoreError, OSError."""
+    description = (generation.path / FILE_NAME).read_bytes()
+    revoke(seal_of(description, generation.path.stat().st_ino), os.environ)
 
 
 def _parsed(path: Path, description: bytes) -> Generation:

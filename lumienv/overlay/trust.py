@@ -36,20 +36,34 @@ def noted_owner(seal: str, environ: Mapping[str, str]) -> int | None:
 
     Raises StoreError when the notes cannot be read.
     """
+    words = _last_note(seal, environ).split()
+    if not words or words[0] != seal:
+        return None
+    return int(words[1]) if len(words) > 1 else os.geteuid()
+
+
+def is_revoked(seal: str, environ: Mapping[str, str]) -> bool:
+    """Whether the generation was found damaged. Raises StoreError when the notes cannot be read."""
+    return _last_note(seal, environ).startswith("-")
+
+
+def _last_note(seal: str, environ: Mapping[str, str]) -> str:
     path = notes_path(environ)
     try:
         with open(path, encoding="ascii") as file:  # noqa: PTH123 - before every job
-            for line in file:
-                if line.startswith(seal):
-                    words = line.split()
-                    return int(words[1]) if len(words) > 1 else os.geteuid()
+            said = [line for line in file if line.startswith((seal, f"-{seal}"))]
     except FileNotFoundError:
-        return None
+        return ""
     except (OSError, ValueError) as error:
         raise StoreError(
             f"cannot see which environments are yours: {error}", hint=f"make {path} readable again"
         ) from None
-    return None
+    return said[-1] if said else ""
+
+
+def revoke(seal: str, environ: Mapping[str, str]) -> None:
+    """Run a generation no more, as it is damaged: the next sync makes it anew. Raises StoreError."""
+    note_down(f"-{seal}", environ)
 
 
 def check_untouchable(paths: Iterable[Path], owners: Collection[int]) -> None:

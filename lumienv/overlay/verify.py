@@ -44,8 +44,8 @@ def verify_tree(
     package is not what imports find, when a package of the image would be hidden, or is gone.
     """
     answer = _ask(generation, snapshot, expectation, runtime, surroundings)
-    problems = _overlay_problems(answer["overlay"], expectation, snapshot.packages)
-    problems += _image_problems(answer["image"], expectation.provided)
+    problems = overlay_problems(answer["overlay"], expectation, snapshot.packages)
+    problems += image_problems(answer["image"], expectation.provided)
     if answer["user_site"]:
         problems.append("packages in ~/.local would be seen")
     if problems:
@@ -57,12 +57,12 @@ def verify_tree(
         )
     versions: dict[str, str] = {wheel.name: wheel.version for wheel in expectation.wheels}
     return [
-        _failed_import(name, module, reason, culprit, versions)
+        failed_import(name, module, reason, culprit, versions)
         for name, module, reason, culprit in answer["failed"]
     ]
 
 
-def _failed_import(name: str, module: str, reason: str, culprit: str, versions: Mapping[str, str]) -> str:
+def failed_import(name: str, module: str, reason: str, culprit: str, versions: Mapping[str, str]) -> str:
     """A warning that names who gave up, and the line that takes an older release of it."""
     said = f"import {module} ({name}) fails here: {reason}"
     version = versions.get(canonicalize_name(culprit))
@@ -79,6 +79,28 @@ def _ask(
     runtime: Runtime,
     surroundings: Surroundings,
 ) -> dict[str, Any]:
+    done = closed_capture(
+        runtime,
+        generation.image,
+        [f"{generation.prefix}/bin/python", "-"],
+        questions(generation, snapshot, expectation, surroundings),
+        inherited=os.environ,
+        stdin=program_text("inspection.py"),
+    )
+    answer = answered(MARK, done.stdout)
+    if answer is None:
+        raise StoreError(
+            f"the new environment's Python does not start on {snapshot.image.name}",
+            *done.stderr.strip().splitlines()[-3:],
+            hint="the old environment still works; see whether the image does: lumienv image show",
+        )
+    return answer
+
+
+def questions(
+    generation: Generation, snapshot: Snapshot, expectation: Expectation, surroundings: Surroundings
+) -> Surroundings:
+    """The surroundings of a command, with the inspection's questions among its variables."""
     by_name = {canonicalize_name(package.name): package for package in snapshot.packages}
     question = {
         "prefix": generation.prefix,
@@ -93,28 +115,27 @@ def _ask(
         ],
     }
     env = {**surroundings.env, "LUMIENV_INSPECTION": json.dumps(question), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = closed_capture(
-        runtime,
-        generation.image,
-        [f"{generation.prefix}/bin/python", "-"],
-        Surroundings(env, surroundings.prepend_path, surroundings.binds),
-        inherited=os.environ,
-        stdin=files("lumienv.overlay").joinpath("inspection.py").read_text(encoding="utf-8"),
-    )
-    for line in reversed(done.stdout.splitlines()):
-        if line.startswith(MARK):
-            answer: dict[str, Any] = json.loads(line.removeprefix(MARK))
+    return Surroundings(env, surroundings.prepend_path, surroundings.binds)
+
+
+def program_text(name: str) -> str:
+    """The text of one of this room's programs that run in the container."""
+    return files("lumienv.overlay").joinpath(name).read_text(encoding="utf-8")
+
+
+def answered(mark: str, printed: str) -> dict[str, Any] | None:
+    """The answer of a program that ran in the container; packages may print more while they are imported."""
+    for line in reversed(printed.splitlines()):
+        if line.startswith(mark):
+            answer: dict[str, Any] = json.loads(line.removeprefix(mark))
             return answer
-    raise StoreError(
-        f"the new environment's Python does not start on {snapshot.image.name}",
-        *done.stderr.strip().splitlines()[-3:],
-        hint="the old environment still works; see whether the image does: lumienv image show",
-    )
+    return None
 
 
-def _overlay_problems(
+def overlay_problems(
     found: Mapping[str, Any], expectation: Expectation, packages: Sequence[ImagePackage]
 ) -> list[str]:
+    """Sentences: what imports do not find in the overlay, what it would hide of the image's `packages`."""
     owners = {module: package for package in packages for module in package.modules}
     problems = []
     for wheel in expectation.wheels:
@@ -144,7 +165,8 @@ def _overlay_problems(
     return problems
 
 
-def _image_problems(found: Mapping[str, Any], provided: Mapping[str, str]) -> list[str]:
+def image_problems(found: Mapping[str, Any], provided: Mapping[str, str]) -> list[str]:
+    """Sentences: which of the image packages that the lock rests on imports do not find."""
     problems = []
     for name, have in found.items():
         if have["version"] != provided[name]:

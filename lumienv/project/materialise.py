@@ -16,6 +16,7 @@ from lumienv.manifest import Manifest
 from lumienv.overlay.carriers import carry, root_of, tree_in, write_lock_into
 from lumienv.overlay.generation import Generation
 from lumienv.overlay.modules import check_modules
+from lumienv.overlay.records import write_records
 from lumienv.overlay.room import check_room
 from lumienv.overlay.tree import build_tree
 from lumienv.overlay.verify import Expectation, verify_tree
@@ -83,11 +84,13 @@ def materialise(
             project.site.processors,
         )
         write_lock_into(tree, project.lock_path)
+        noted = write_records(built, tree, fetched.wheels, lock.provided, snapshot.frozen_digest(), replaced)
         carried = carry(built, root, snapshot, runtime, scratch, project.site.processors, report)
         # An image has to be right by itself: started with nothing of what a launch brings along.
         around = surroundings_of(built) if generation.mode != "sif" else Surroundings()
         warnings = verify_tree(built, snapshot, expectation, runtime, around)
-        published = project.store.publish(staged, replace(generation, carrier_identity=carried.identity))
+        whole = replace(generation, records=noted, carrier_identity=carried.identity)
+        published = project.store.publish(staged, whole)
     for warning in warnings:
         report.warn(warning)
     return published, scripts, carried.remark

@@ -1,0 +1,77 @@
+"""`lumienv verify`"""
+
+import os
+from collections.abc import Sequence
+
+import click
+
+from lumienv.cli.main import Common, common_options
+from lumienv.errors import StoreError
+from lumienv.project import open_project
+from lumienv.project.verify import Verification, verify
+
+_SHOWN = 12
+"""lines of damage: where more is wrong, the rest says nothing new"""
+
+
+@click.command(name="verify")
+@common_options
+@click.option("--mode", metavar="venv|squashfs|sif", help="Look at the environment of this mode.")
+@click.option("--import", "imports", is_flag=True, help="Import every module of every package, too.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def command(common: Common, mode: str | None, imports: bool, as_json: bool) -> int:
+    """Hold the environment against what was locked: its files, its packages, and those of the image.
+
+    The exit status is 1 when something is not as it was locked. Modules that cannot be imported here are
+    warnings: they may need a GPU.
+    """
+    output = common.output
+    opened = open_project(common.project, os.environ, offline=common.offline)
+    outcome = verify(opened, mode=mode, imports=imports)
+    found = outcome.findings
+    if as_json:
+        output.data(
+            {
+                "generation": str(outcome.generation.path),
+                "mode": outcome.generation.mode,
+                "sound": outcome.sound,
+                "packages": found.packages,
+                "files": found.files,
+                "damage": [
+                    {"path": one.path, "kind": one.kind, "package": one.package, "text": str(one)}
+                    for one in found.damage
+                ],
+                "image": list(found.image),
+                "stale": outcome.stale,
+                "imports": list(found.imports),
+            }
+        )
+        return 0 if outcome.sound else 1
+    for line in found.imports:
+        output.warn(line)
+    if not outcome.sound:
+        raise _failure(outcome)
+    packages = f"{found.packages} package{'s' if found.packages != 1 else ''}"
+    output.result(f"{packages}, {found.files:,} files: as locked")
+    return 0
+
+
+def _failure(outcome: Verification) -> StoreError:
+    found = outcome.findings
+    damage = [str(one) for one in found.damage]
+    facts = [*_shortened(damage), *found.image, *([outcome.stale] if outcome.stale else [])]
+    if damage:
+        message = f"the environment in {outcome.generation.path} is damaged"
+        hint = "it is not run again; make it anew: lumienv sync"
+    elif found.image:
+        message = f"the environment does not fit {outcome.generation.base_name} any more"
+        hint = "make it anew for the image as it is now: lumienv sync"
+    else:
+        message, facts = f"the environment is sound, but not up to date: {outcome.stale}", []
+        hint = "bring it up to date: lumienv sync"
+    return StoreError(message, *facts, hint=f"{hint} --mode {outcome.generation.mode}")
+
+
+def _shortened(lines: Sequence[str]) -> list[str]:
+    more = len(lines) - _SHOWN
+    return [*lines[:_SHOWN], f"and {more} more"] if more > 1 else list(lines)
