@@ -1,8 +1,8 @@
 """What a tree has to hold: its distributions, and a digest of each file that no RECORD has one of.
 
 The RECORDs tell of nearly all files; they themselves, what uv wrote for the environment, and lumienv's own
-files are told of here. Written when a generation is made, beside `generation.json`, which has this file's digest
-and is sealed (`overlay.trust`).
+files are told of here. Written when a generation is made, beside `generation.json`, which has this file's
+digest and is sealed (`overlay.trust`).
 """
 
 import base64

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lumienv.errors import StoreError
-from lumienv.overlay.generation import Entrance, Generation, read_generation
+from lumienv.overlay.generation import Entrance, Generation, distrust, read_generation
 from lumienv.overlay.trust import note_down, seal_of
 
 MADE = Generation(
@@ -132,3 +132,14 @@ def test_what_is_closed_to_this_user_is_refused_with_a_sentence(tmp_path: Path) 
     (folder / "generation.json").chmod(0)
     with pytest.raises(StoreError):
         read_generation(folder)
+
+
+def test_a_damaged_one_is_not_run_until_it_is_made_again(tmp_path: Path) -> None:
+    generation = read_generation(written(tmp_path / "own", MADE.to_json()))
+    distrust(generation)
+    with pytest.raises(StoreError, match="is damaged") as caught:
+        read_generation(generation.path)
+    assert caught.value.hint == "make it anew: lumienv sync"
+    # Another of the same description may get the inode of the one that was removed.
+    note_down(seal_of(MADE.to_json().encode(), generation.path.stat().st_ino), os.environ)
+    assert read_generation(generation.path) == generation
