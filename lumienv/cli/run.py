@@ -15,8 +15,14 @@ if TYPE_CHECKING:
 
 def run(arguments: RunArguments) -> int:
     """Become the command; returns an exit status only when that was not to be or has failed."""
+
+    def note(line: str) -> None:
+        from lumienv.ui import Output, colored
+
+        Output(arguments.quiet, color=colored(arguments.color, os.environ)).note(line)
+
     try:
-        plan = plan_run(arguments, os.environ, lambda folder, reason: _sync(folder, reason, arguments))
+        plan = plan_run(arguments, os.environ, lambda folder, reason: _sync(folder, reason, arguments), note)
         if arguments.print_only:
             # Arguments are bytes, whatever the terminal's encoding.
             sys.stdout.buffer.write(os.fsencode(f"{plan}\n"))

@@ -21,8 +21,12 @@ def plan_run(
     arguments: RunArguments,
     environ: Mapping[str, str],
     sync: Callable[[Path, str], None],
+    note: Callable[[str], None] = lambda _: None,
 ) -> LaunchPlan:
     """The plan for what was typed. A stale environment is synced first with `sync(project folder, reason)`.
+
+    `note` is told of local projects whose code has changed since it was built: that alone syncs nothing, as
+    anything that a job writes into such a folder is a change.
 
     Inside a job nothing is synced: compute nodes may have no network, and every task would do it. Raises
     LumienvError's children.
@@ -38,6 +42,8 @@ def plan_run(
     if not generation.path.is_dir():  # `clean` was there between the look and the lease
         generation = _in_use(manifest, arguments, environ)
     _check_identity(generation)
+    for line in changed_sources(manifest, generation):
+        note(line)
     command = task_words(manifest.tasks, arguments.command)
     launcher = launcher_words(arguments.launcher, manifest.slurm, arguments.srun, environ)
     return launch_plan(
@@ -169,6 +175,22 @@ def misfit(manifest: Manifest, generation: Generation) -> str | None:
     if generation.lock != bytes_digest(raw):
         return f"{LOCK_NAME} has changed since it was synced"
     return None
+
+
+def changed_sources(manifest: Manifest, generation: Generation) -> list[str]:
+    """A line for each local project that is not as it was when it was built into the environment."""
+    if not generation.sources:
+        return []
+    from lumienv.build.folders import folder_state
+
+    changed = []
+    for name, (location, state) in generation.sources.items():
+        folder = manifest.directory / Path(location).expanduser()
+        if folder.is_dir() and folder_state(folder) != state:
+            changed.append(
+                f"{name} runs as it was when it was built; {location} has changed since: lumienv sync"
+            )
+    return changed
 
 
 def _what_changed(manifest: Manifest, lock: bytes) -> str:

@@ -61,6 +61,8 @@ class Generation:
     entrance: Entrance = Entrance()
     editable: tuple[str, ...] = ()
     """folders of the host whose code is used in place: seen at the same path in the container"""
+    sources: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """local projects that were built: name → where, as lumienv.toml says, and their state then"""
     fingerprint: str = ""
     """what the base may be recognised by without looking into it"""
     builder: str = ""
@@ -206,6 +208,7 @@ def _parsed(path: Path, description: bytes) -> Generation:
         path=path,
         groups=tuple(data.pop("groups")),
         editable=tuple(data.pop("editable", ())),
+        sources={name: (place, state) for name, (place, state) in data.pop("sources", {}).items()},
         entrance=Entrance(entrance["set"], tuple(entrance["prepend_path"]), entrance["live"]),
         **data,
     )

@@ -138,6 +138,7 @@ def sync(
             groups=selected,
             entrance=_entrance(manifest, snapshot),
             editable=tuple(_editable_folders(project, chosen)),
+            sources=_built_folders(project, chosen),
         )
         published, scripts, remark = materialise(project, report, generation, snapshot, current, chosen)
         if share:
@@ -314,6 +315,23 @@ def folders(project: Project, chosen: Sequence[LockedWheel | LockedSource]) -> I
         what = source.what if isinstance(source, LockedSource) else None
         if isinstance(what, Origin) and what.kind == "directory":
             yield local_place(project.manifest.directory, source.name, what.location), what
+
+
+def _built_folders(
+    project: Project, chosen: Sequence[LockedWheel | LockedSource]
+) -> dict[str, tuple[str, str]]:
+    """The local projects whose code is copied, and its state, so that `run` can tell when it is old."""
+    return {
+        source.name: (
+            source.what.location,
+            folder_state(local_place(project.manifest.directory, source.name, source.what.location)),
+        )
+        for source in chosen
+        if isinstance(source, LockedSource)
+        and isinstance(source.what, Origin)
+        and source.what.kind == "directory"
+        and not source.what.editable
+    }
 
 
 def _editable_folders(project: Project, chosen: Sequence[LockedWheel | LockedSource]) -> Iterator[str]:
