@@ -188,7 +188,8 @@ def changed_sources(manifest: Manifest, generation: Generation) -> list[str]:
         folder = manifest.directory / Path(location).expanduser()
         if folder.is_dir() and folder_state(folder) != state:
             changed.append(
-                f"{name} runs as it was when it was built; {location} has changed since: lumienv sync"
+                f"{name} runs as it was when it was built; {location} has changed since: "
+                f"lumienv sync{'' if generation.mode == manifest.mode else f' --mode {generation.mode}'}"
             )
     return changed
 

@@ -1,5 +1,7 @@
 """Local projects in each mode: used in place where a folder can be, else built, and said to be so."""
 
+from pathlib import Path
+
 import pytest
 from sources import tiny_project, write_tree
 from workspace import Workspace
@@ -37,7 +39,8 @@ def test_an_editable_project_is_used_in_place_by_a_directory_and_built_into_a_fi
     said = project.try_("run", "--", "python", "-c", "import localpkg; print(localpkg.__file__)")
     assert said.out.startswith("/opt/lumienv/lib/")
     assert said.err == (
-        "localpkg runs as it was when it was built; ./localpkg has changed since: lumienv sync\n"
+        "localpkg runs as it was when it was built; ./localpkg has changed since: "
+        "lumienv sync --mode squashfs\n"
     )
     assert "as locked" in project.lumienv("verify")
 
