@@ -15,6 +15,7 @@ from lumienv.overlay.generation import CARRIERS, Generation, current_generation,
 from lumienv.overlay.records import FILE_NAME, Records, read_records
 from lumienv.project import Project
 from lumienv.resolve.check import missing_from_image
+from lumienv.runtime import Surroundings
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ def _findings(project: Project, generation: Generation, imports: bool) -> Findin
         records,
         snapshot,
         runtime_of(generation, project.environ),
-        surroundings_of(generation),
+        # An image has to be right by itself.
+        surroundings_of(generation) if generation.mode != "sif" else Surroundings(),
         imports=imports,
         processors=project.site.processors,
     )
