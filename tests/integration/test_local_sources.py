@@ -10,23 +10,25 @@ VALUE = "import edited; print(edited.value, edited.__file__)"
 
 
 @pytest.fixture
-def project(lab, local: Workspace) -> Workspace:
+def project(local: Workspace) -> Workspace:
     folder = write_tree(local.directory / "localpkg", tiny_project("localpkg"))
     (folder / "edited.py").write_text("value = 1\n")
     return local
 
 
-def write(project: Workspace, lab, mode: str, *, editable: bool) -> None:
+def write(project: Workspace, small_image, mode: str, *, editable: bool) -> None:
     source = f'[sources.localpkg]\npath = "./localpkg"\neditable = {str(editable).lower()}\n'
-    project.write(f'path = "{lab.images["pytorch"]}"', ["localpkg"], f'{source}[sync]\nmode = "{mode}"\n')
+    project.write(f'path = "{small_image}"', ["localpkg"], f'{source}[sync]\nmode = "{mode}"\n')
 
 
 def edit(project: Workspace, text: str) -> None:
     (project.directory / "localpkg" / "edited.py").write_text(text)
 
 
-def test_an_editable_project_is_used_in_place_by_a_directory_and_built_into_a_file(lab, project) -> None:
-    write(project, lab, "venv", editable=True)
+def test_an_editable_project_is_used_in_place_by_a_directory_and_built_into_a_file(
+    small_image, project
+) -> None:
+    write(project, small_image, "venv", editable=True)
     project.lumienv("sync")
     edit(project, "value = 22\n")
     said = project.try_("run", "--", "python", "-c", VALUE)
@@ -49,8 +51,8 @@ def test_an_editable_project_is_used_in_place_by_a_directory_and_built_into_a_fi
 
 
 @pytest.mark.parametrize("mode", ["venv", "squashfs"])
-def test_a_project_that_is_not_editable_is_built_in_every_mode(lab, project, mode: str) -> None:
-    write(project, lab, mode, editable=False)
+def test_a_project_that_is_not_editable_is_built_in_every_mode(small_image, project, mode: str) -> None:
+    write(project, small_image, mode, editable=False)
     assert "is installed as it is now" not in project.try_("sync").err
     files = "import localpkg; print('more.txt' in localpkg.facts['files'], localpkg.__file__)"
     assert project.python(files).startswith("False /opt/lumienv/lib/")
@@ -64,8 +66,8 @@ def test_a_project_that_is_not_editable_is_built_in_every_mode(lab, project, mod
 
 
 @pytest.mark.parametrize("mode", ["venv", "squashfs"])
-def test_nothing_in_a_tree_tells_where_a_project_lay(lab, project, mode: str) -> None:
-    write(project, lab, mode, editable=False)
+def test_nothing_in_a_tree_tells_where_a_project_lay(small_image, project, mode: str) -> None:
+    write(project, small_image, mode, editable=False)
     project.lumienv("sync")
     code = (
         "import os, sys\n"

@@ -15,10 +15,12 @@ from workspace import Said, Workspace
 
 from lumienv.overlay.squashfs import find_program
 
+CARRIED = {"host": "venv", "venv": "venv", "squashfs": "squashfs", "append": "sif"}
 
-@pytest.fixture(params=["host", "venv", "squashfs"])
+
+@pytest.fixture(params=["host", "venv", "squashfs", "append"])
 def mode(request: pytest.FixtureRequest) -> str:
-    """`host` is a directory without a container."""
+    """`host` is a directory without a container, `append` an image that was appended to."""
     return str(request.param)
 
 
@@ -26,7 +28,7 @@ def mode(request: pytest.FixtureRequest) -> str:
 def base(request: pytest.FixtureRequest, mode: str) -> str:
     if mode == "host":
         return f'host = "{sys.executable}"'
-    return f'path = "{request.getfixturevalue("lab").images["pytorch"]}"'
+    return f'path = "{request.getfixturevalue("small_image")}"'
 
 
 @pytest.fixture
@@ -46,8 +48,9 @@ def project(local: Workspace, wheels: Path, base: str, mode: str) -> Workspace:
     )
     make_wheel(wheels, "beta", "2.0", modules={"beta.py": "value = 2\n", "_beta_more.py": ""})
     make_wheel(wheels, "gamma", "3.0", modules={"gamma.py": "raise ImportError('no GPU here')\n"})
-    carrier = "venv" if mode == "host" else mode
-    local.write(base, ["alpha", "beta", "gamma"], f'[sync]\nmode = "{carrier}"\n')
+    local.write(
+        base, ["alpha", "beta", "gamma"], f'[sync]\nmode = "{CARRIED[mode]}"\n[sif]\nbuilder = "append"\n'
+    )
     local.lumienv("sync")
     return local
 
@@ -98,6 +101,7 @@ def test_an_environment_as_it_was_made_is_sound(project: Workspace) -> None:
     assert (answer["sound"], answer["packages"], answer["damage"]) == (True, 3, [])
 
 
+@pytest.mark.parametrize("mode", ["host", "venv", "squashfs"], indirect=True)
 def test_every_change_of_the_tree_is_found_and_mended_by_the_next_sync(
     project: Workspace, mode: str, tmp_path: Path
 ) -> None:
@@ -111,15 +115,15 @@ def test_every_change_of_the_tree_is_found_and_mended_by_the_next_sync(
         rewrite(record, record.read_bytes().replace(b"beta.py,", b"other.py,"))
         (site / "added.pth").write_text("import added\n")
         (site / "alpha/__pycache__/one.cpython-312.opt-1.pyc").write_bytes(b"never looked at")
-        rewrite(site / "_lumienv_image.py", b"IMAGE = []\n")
+        rewrite(next(site.glob("_lumienv_*.py")), b"IMAGE = []\n")
         (tree / "bin/torchrun.new").symlink_to("/bin/true")
 
     said = project.try_("verify")
 
     where = (
-        str(site_of(project.current.resolve() / "tree").relative_to(project.current.resolve() / "tree"))
-        if (mode != "squashfs")
-        else "lib/python3.12/site-packages"
+        "lib/"
+        + next(line for line in lines(said) if "alpha/__init__.py" in line).split("/")[1]
+        + "/site-packages"
     )
     assert said.status == 1
     found = lines(said)
@@ -130,17 +134,16 @@ def test_every_change_of_the_tree_is_found_and_mended_by_the_next_sync(
         f"{where}/beta-2.0.dist-info/RECORD (beta) has changed",
         f"{where}/added.pth belongs to nothing that was installed",
         f"{where}/alpha/__pycache__/one.cpython-312.opt-1.pyc belongs to nothing that was installed",
-        f"{where}/_lumienv_image.py has changed",
         "bin/torchrun.new belongs to nothing that was installed",
     ):
         assert expected in found
+    assert any(line.startswith(f"{where}/_lumienv_") and line.endswith(" has changed") for line in found)
     assert any(
         line.startswith(f"{where}/alpha/__pycache__/one.cpython-")
         and line.endswith("(alpha) is not what its source compiles to")
         for line in found
     )
-    carrier = "venv" if mode == "host" else mode
-    assert found[-1] == f"help: it is not run again; make it anew: lumienv sync --mode {carrier}"
+    assert found[-1] == f"help: it is not run again; make it anew: lumienv sync --mode {CARRIED[mode]}"
 
     damaged = project.current.resolve()
     refused = project.try_("run", "--no-sync", "--", "python", "-c", "print('it ran')")
@@ -150,6 +153,20 @@ def test_every_change_of_the_tree_is_found_and_mended_by_the_next_sync(
     assert project.current.resolve() != damaged
     assert project.python("import alpha; alpha.main()") == "alpha"
     assert "as locked" in project.lumienv("verify")
+
+
+@pytest.mark.parametrize("mode", ["squashfs", "append"], indirect=True)
+def test_bytes_that_have_gone_bad_in_a_file_are_found(project: Workspace, mode: str) -> None:
+    """The start and the end, by which an image is recognised, stay as they are."""
+    carrier = next(project.current.resolve().glob("*.s*f*"))
+    content = bytearray(carrier.read_bytes())
+    start = content.rindex(b"hsqs")
+    used = int.from_bytes(content[start + 40 : start + 48], "little")
+    content[start + used // 2 : start + used // 2 + 400] = bytes(400)
+    rewrite(carrier, bytes(content))
+    said = project.try_("verify")
+    assert said.status == 1
+    assert "is damaged" in said.err
 
 
 @pytest.mark.parametrize("mode", ["squashfs"], indirect=True)
