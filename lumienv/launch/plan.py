@@ -128,10 +128,16 @@ def launch_plan(
     return LaunchPlan(
         (*reaching(launcher, sorted(started.env)), *started.argv),
         started.env,
-        started.unset,
+        (*started.unset, *(name for name in _writable_image(generation) if name in environ)),
         {f"{prefix}{name}": host for name, host in secrets.items()},
         _written_as(generation, manifest, environ),
     )
+
+
+def _writable_image(generation: Generation) -> tuple[str, ...]:
+    """Variables that lay a writable file system over an image, so that a job could change what it runs in."""
+    names = ("WRITABLE", "WRITABLE_TMPFS") if generation.mode == "sif" else ()
+    return tuple(f"{prefix}_{name}" for prefix in ("APPTAINER", "SINGULARITY") for name in names)
 
 
 def _written_as(

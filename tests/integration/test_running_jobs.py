@@ -169,6 +169,8 @@ print(json.dumps([sys.prefix, done]))
 def test_nothing_in_a_container_writes_into_the_environment(project: Workspace) -> None:
     """Whoever runs it: the tests are repeated as an unprivileged user; root is held off by the mount."""
     assert json.loads(project.python(WRITING)) == ["/opt/lumienv", []]
+    asked_for = {"APPTAINER_WRITABLE_TMPFS": "1", "SINGULARITY_WRITABLE_TMPFS": "1"}
+    assert json.loads(project.python(WRITING, **asked_for)) == ["/opt/lumienv", []]
     assert "as locked" in project.lumienv("verify")
 
 
