@@ -1,0 +1,208 @@
+"""A project that is synced again and again while something goes wrong, and what has to hold afterwards."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from index_server import IndexServer
+from wheels import make_wheel
+from workspace import Said, Workspace, make_workspace
+
+STEPS = Path(__file__).with_name("steps.py")
+MODES = {
+    "venv": ("--mode", "venv"),
+    "squashfs": ("--mode", "squashfs"),
+}
+# What a store may hold; anything else was left behind.
+_STORE = {".gitignore", "generations", "current", "lock", "bin", "leases"}
+_PROJECT = {"lumienv.toml", "pylock.lumienv.toml", ".lumienv"}
+
+
+@dataclass
+class Scene:
+    """A project on the small image whose `thing` gets a new release for every try.
+
+    `scratch` is its TMPDIR, and tells its processes from others'; `version` is the release that
+    lumienv.toml asks for, `running` the one that was synced last.
+    """
+
+    workspace: Workspace
+    wheels: Path
+    scratch: Path
+    image: Path
+    words: Sequence[str]
+    version: int = 0
+    running: int = 0
+
+    def ask_for_another(self, padding: int = 0) -> None:
+        """A release that is not locked, not downloaded and not installed yet, asked for by lumienv.toml."""
+        self.version += 1
+        make_wheel(self.wheels, "thing", str(self.version), ["other"], padding=padding)
+        self.workspace.write(f'path = "{self.image}"', [f"thing=={self.version}"])
+
+    def sync(self, **variables: str) -> None:
+        """Sync what is asked for; it has to succeed, and to run."""
+        self.workspace.lumienv("sync", *self.words, **variables)
+        self.running = self.version
+        self.old_runs()
+
+    def failing_sync(self, *more: str, **variables: str) -> str:
+        """What a sync says that has to fail."""
+        said = self.workspace.try_("sync", *self.words, *more, **variables)
+        assert said.status == 1, said
+        assert "Traceback" not in said.err, said.err
+        assert "error in lumienv itself" not in said.err, said.err
+        return said.err
+
+    def old_runs(self) -> None:
+        """The environment that was synced last runs, and is the one that it was."""
+        assert self.version_seen() == self.running
+
+    def version_seen(self) -> int:
+        code = "import thing, other, shipped; print(thing.__version__)"
+        return int(self.workspace.lumienv("run", "--no-sync", "--", "python", "-c", code))
+
+    def steps(self) -> list[str]:
+        """The steps of a sync, in their order; it is done, and succeeds."""
+        listed = self.scratch.parent / "steps"
+        self.stepping("list", str(listed), status=0)
+        self.running = self.version
+        return listed.read_text().splitlines()
+
+    def end_at(self, step: str, ending: signal.Signals) -> str:
+        """Sync, and end it by a signal at this step; what it said."""
+        status = -ending if ending == signal.SIGKILL else 130
+        return self.stepping(ending.name, step, status=status).err
+
+    def stepping(self, what: str, name: str, *, status: int) -> Said:
+        command = [sys.executable, str(STEPS), what, name, "--", "sync", *self.words]
+        said = self.workspace.shell(command, PYTHONDONTWRITEBYTECODE="1")
+        assert said.status == status, (name, said)
+        return said
+
+    def generations(self) -> set[str]:
+        return set(os.listdir(self.workspace.directory / ".lumienv" / "generations"))
+
+    def recovers(self) -> None:
+        """The next sync succeeds, what it made runs, and nothing is left of those before it."""
+        before = {name for name in self.generations() if not name.startswith(".")}
+        current = os.readlink(self.workspace.current) if self.workspace.current.is_symlink() else None
+        self.sync()
+        made = self.generations() - before
+        assert len(made) <= 1, made
+        assert current is None or Path(current).name in self.generations()
+        self.nothing_is_left()
+
+    def nothing_is_left(self) -> None:
+        """No staging, no scratch directory, no half-written file, no process."""
+        project = self.workspace.directory
+        store = project / ".lumienv"
+        assert os.listdir(self.scratch) == []
+        assert set(os.listdir(project)) <= _PROJECT
+        assert set(os.listdir(store)) <= _STORE, os.listdir(store)
+        for generation in self.generations():
+            assert not generation.startswith("."), generation
+            assert (store / "generations" / generation / "generation.json").is_file()
+        state = Path(self.workspace.environ["XDG_STATE_HOME"]) / "lumienv"
+        assert os.listdir(state) == ["generations"]
+        assert processes_of(self.scratch) == []
+
+
+def make_scene(place: Path, index: IndexServer, image: Path, mode: str) -> Scene:
+    """A project below `place` that asks for `thing` 1, not synced yet; `index` serves its wheels."""
+    scratch = place / "scratch"
+    scratch.mkdir()
+    workspace = make_workspace(
+        place / "project",
+        place / "cache",
+        PIP_INDEX_URL=index.url,
+        UV_DEFAULT_INDEX=index.url,
+        TMPDIR=str(scratch),
+        XDG_STATE_HOME=str(place / "state"),
+    )
+    make_wheel(index.directory, "other", "1")
+    scene = Scene(workspace, index.directory, scratch, image, MODES[mode])
+    scene.ask_for_another()
+    return scene
+
+
+def processes_of(scratch: Path) -> list[str]:
+    """The processes whose TMPDIR this is; none of this test's own has it."""
+    mark = f"TMPDIR={scratch}".encode()
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            if process.name.isdigit() and mark in (process / "environ").read_bytes().split(b"\0"):
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue  # it has ended, or is somebody else's
+    return found
+
+
+def spread(steps: Sequence[str], number: int) -> list[str]:
+    """So many of them: the first at each line of code, evenly from begin to end, then later ones."""
+    places: dict[str, str] = {}
+    for step in steps:
+        places.setdefault(step.rpartition(" ")[0], step)
+    firsts = list(places.values())
+    if number <= len(firsts):
+        chosen = {firsts[round(i * (len(firsts) - 1) / (number - 1))] for i in range(number)}
+    else:
+        others = [step for step in steps if step not in firsts]
+        more = min(number - len(firsts), len(others))
+        chosen = {*firsts, *(others[i * len(others) // more] for i in range(more))}
+    return [step for step in steps if step in chosen]
+
+
+def published(steps: Sequence[str], step: str) -> bool:
+    """Whether the new environment is in use when this step begins."""
+    swap = next(i for i, name in enumerate(steps) if name.startswith("os.rename") and " select " in name)
+    return steps.index(step) > swap
+
+
+def wrapper(place: Path, real: str, name: str, lines: str) -> Path:
+    """A program `name` that stands before the real one on PATH, as a shell script of these lines.
+
+    In them `"$real" "$@"` is the program. Returns its folder.
+    """
+    folder = place / f"{name}-wrapper"
+    folder.mkdir(exist_ok=True)
+    program = folder / name
+    program.write_text(f"#!/bin/sh\nreal={real}\n{lines}\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    return folder
+
+
+def killing(pattern: str) -> str:
+    """Lines for `wrapper`: kill whoever started the program as soon as a file like this is there."""
+    return f"""
+caller=$PPID
+( while kill -0 $$ 2>/dev/null; do
+    for file in {pattern}; do
+      if [ -e "$file" ]; then kill -9 $caller; exit; fi
+    done
+  done ) </dev/null >/dev/null 2>&1 &
+exec "$real" "$@"
+"""
+
+
+def at_once(scene: Scene, number: int, words: Callable[[int], Sequence[str]]) -> list[Said]:
+    """So many syncs started together, each with words of its own; what each did."""
+    started = [scene.workspace.start("sync", *words(i)) for i in range(number)]
+    done = []
+    for process in started:
+        out, err = process.communicate(timeout=200)
+        done.append(Said(process.returncode, out, err))
+    return done
+
+
+def mounted(place: Path, size: str) -> Callable[[], None]:
+    """Mount an empty file system of this size at `place` (root only); what takes it away again."""
+    place.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "none", place], check=True)
+    return lambda: subprocess.run(["umount", "-l", place], check=True)  # type: ignore[return-value]
