@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import glob
 import os
 import shutil
 import stat
@@ -45,15 +46,21 @@ def disk_errors(doing: str, path: Path) -> Iterator[None]:
 def write_atomically(path: Path, content: bytes, *, mode: int | None = None) -> None:
     """Write `content` to `path` so that a reader sees the old file or the new one, whole.
 
-    The file's mode is that of the file it replaces, else `mode`, else what the umask says.
-    Raises OSError.
+    The file's mode is that of the file it replaces, else `mode`, else what the umask says. What a killed
+    writer on this node left beside it is removed. Raises OSError.
     """
+    prefix = f".{path.name}.{os.uname().nodename}-"
     if mode is None:
         with suppress(FileNotFoundError):
             mode = stat.S_IMODE(path.stat().st_mode)
     if mode is None:
         mode = 0o666 & ~current_umask()
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    for left in path.parent.glob(f"{glob.escape(prefix)}*"):
+        process = left.name.removeprefix(prefix).partition("-")[0]
+        if process.isdigit() and not Path("/proc", process).exists():
+            with suppress(OSError):
+                left.unlink()
+    descriptor, name = tempfile.mkstemp(prefix=f"{prefix}{os.getpid()}-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
