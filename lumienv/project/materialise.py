@@ -65,30 +65,34 @@ def materialise(
         project.store.generations,
         project.site.scratch,
     )
-    with project.store.staging() as staged, scratch_directory(project.site.scratch) as scratch:
-        built = generation.at(staged)
-        root = root_of(built, scratch)
-        tree = tree_in(built, root)
-        tree.mkdir(parents=True, mode=0o755)
-        work = scratch / "work"
-        work.mkdir()
-        scripts = build_tree(
-            tree,
-            generation.mount,
-            snapshot,
-            fetched.wheels,
-            fetched.files,
-            fetched.house,
-            runtime,
-            work,
-            project.site.processors,
-        )
-        write_lock_into(tree, project.lock_path)
-        noted = write_records(built, tree, fetched.wheels, lock.provided, snapshot.frozen_digest(), replaced)
-        carried = carry(built, root, snapshot, runtime, scratch, project.site.processors, report)
-        # An image has to be right by itself: started with nothing of what a launch brings along.
-        around = surroundings_of(built) if generation.mode != "sif" else Surroundings()
-        warnings = verify_tree(built, snapshot, expectation, runtime, around)
+    with project.store.staging() as staged:
+        # Given back before the environment is published: then no sync would look for it here.
+        with scratch_directory(project.site.scratch) as scratch:
+            built = generation.at(staged)
+            root = root_of(built, scratch)
+            tree = tree_in(built, root)
+            tree.mkdir(parents=True, mode=0o755)
+            work = scratch / "work"
+            work.mkdir()
+            scripts = build_tree(
+                tree,
+                generation.mount,
+                snapshot,
+                fetched.wheels,
+                fetched.files,
+                fetched.house,
+                runtime,
+                work,
+                project.site.processors,
+            )
+            write_lock_into(tree, project.lock_path)
+            noted = write_records(
+                built, tree, fetched.wheels, lock.provided, snapshot.frozen_digest(), replaced
+            )
+            carried = carry(built, root, snapshot, runtime, scratch, project.site.processors, report)
+            # An image has to be right by itself: started with nothing of what a launch brings along.
+            around = surroundings_of(built) if generation.mode != "sif" else Surroundings()
+            warnings = verify_tree(built, snapshot, expectation, runtime, around)
         whole = replace(generation, records=noted, carrier_identity=carried.identity)
         published = project.store.publish(staged, whole)
     for warning in warnings:
