@@ -5,7 +5,8 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ STEPS = Path(__file__).with_name("steps.py")
 MODES = {
     "venv": ("--mode", "venv"),
     "squashfs": ("--mode", "squashfs"),
+    "append": ("--mode", "sif", "--builder", "append", "--output", "../images/mine.sif"),
+    "cotainr": ("--mode", "sif", "--builder", "cotainr", "--output", "../images/mine.sif"),
 }
 # What a store may hold; anything else was left behind.
 _STORE = {".gitignore", "generations", "current", "lock", "bin", "leases"}
@@ -86,37 +89,41 @@ class Scene:
         return said
 
     def generations(self) -> set[str]:
-        return set(os.listdir(self.workspace.directory / ".lumienv" / "generations"))
+        return names_in(self.workspace.directory / ".lumienv" / "generations")
 
     def recovers(self) -> None:
         """The next sync succeeds, what it made runs, and nothing is left of those before it."""
         before = {name for name in self.generations() if not name.startswith(".")}
-        current = os.readlink(self.workspace.current) if self.workspace.current.is_symlink() else None
+        current = self.workspace.current.readlink() if self.workspace.current.is_symlink() else None
         self.sync()
         made = self.generations() - before
         assert len(made) <= 1, made
-        assert current is None or Path(current).name in self.generations()
+        assert current is None or current.name in self.generations()
         self.nothing_is_left()
 
     def nothing_is_left(self) -> None:
         """No staging, no scratch directory, no half-written file, no process."""
         project = self.workspace.directory
         store = project / ".lumienv"
-        assert os.listdir(self.scratch) == []
-        assert set(os.listdir(project)) <= _PROJECT
-        assert set(os.listdir(store)) <= _STORE, os.listdir(store)
+        assert names_in(self.scratch) == set()
+        assert names_in(project) <= _PROJECT
+        assert names_in(store) <= _STORE, names_in(store)
+        assert names_in(self.scratch.parent / "images") <= {"mine.sif"}
         for generation in self.generations():
             assert not generation.startswith("."), generation
-            assert (store / "generations" / generation / "generation.json").is_file()
+            inside = names_in(store / "generations" / generation)
+            assert "generation.json" in inside
+            assert not [name for name in inside if name.startswith(".")], inside
         state = Path(self.workspace.environ["XDG_STATE_HOME"]) / "lumienv"
-        assert os.listdir(state) == ["generations"]
+        assert names_in(state) == {"generations"}
         assert processes_of(self.scratch) == []
 
 
 def make_scene(place: Path, index: IndexServer, image: Path, mode: str) -> Scene:
     """A project below `place` that asks for `thing` 1, not synced yet; `index` serves its wheels."""
     scratch = place / "scratch"
-    scratch.mkdir()
+    scratch.mkdir(parents=True)
+    (place / "images").mkdir()
     workspace = make_workspace(
         place / "project",
         place / "cache",
@@ -129,6 +136,10 @@ def make_scene(place: Path, index: IndexServer, image: Path, mode: str) -> Scene
     scene = Scene(workspace, index.directory, scratch, image, MODES[mode])
     scene.ask_for_another()
     return scene
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
 
 
 def processes_of(scratch: Path) -> list[str]:
@@ -191,9 +202,20 @@ exec "$real" "$@"
 """
 
 
-def at_once(scene: Scene, number: int, words: Callable[[int], Sequence[str]]) -> list[Said]:
-    """So many syncs started together, each with words of its own; what each did."""
-    started = [scene.workspace.start("sync", *words(i)) for i in range(number)]
+def at_once(scene: Scene, commands: Sequence[Sequence[str]]) -> list[Said]:
+    """What each of these did, started together."""
+    started = [
+        subprocess.Popen(
+            command,
+            cwd=scene.workspace.directory,
+            env=scene.workspace.environment({"PYTHONDONTWRITEBYTECODE": "1"}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for command in commands
+    ]
     done = []
     for process in started:
         out, err = process.communicate(timeout=200)
@@ -201,8 +223,32 @@ def at_once(scene: Scene, number: int, words: Callable[[int], Sequence[str]]) ->
     return done
 
 
-def mounted(place: Path, size: str) -> Callable[[], None]:
-    """Mount an empty file system of this size at `place` (root only); what takes it away again."""
+@contextmanager
+def small_disk(place: Path, megabytes: int) -> Iterator[Path]:
+    """An empty file system of this size, mounted at `place` (root only)."""
     place.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "none", place], check=True)
-    return lambda: subprocess.run(["umount", "-l", place], check=True)  # type: ignore[return-value]
+    size = f"size={megabytes}m,mode=755"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "lumienv-test", str(place)], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@contextmanager
+def unwritable(folder: Path) -> Iterator[None]:
+    """A folder in which nobody can write: by its permissions, and for root, who ignores these, a mount."""
+    if os.geteuid() != 0:
+        mode = stat.S_IMODE(folder.stat().st_mode)
+        folder.chmod(0o555)
+        try:
+            yield
+        finally:
+            folder.chmod(mode)
+        return
+    subprocess.run(["mount", "--bind", str(folder), str(folder)], check=True)
+    subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)

@@ -1,0 +1,267 @@
+"""`lumienv sync` where a disk is full, something is forbidden or gone, or others sync at the same time.
+
+Each time: a sentence, the old environment runs, the next sync succeeds, and nothing is left behind.
+"""
+
+import os
+import shutil
+import sys
+from collections import deque
+
+import pytest
+from faults import MODES, STEPS, at_once, make_scene, small_disk, unwritable, wrapper
+
+ROOT = os.geteuid() == 0
+
+@pytest.fixture(params=MODES)
+def mode(request):
+    return request.param
+
+
+@pytest.fixture
+def scene(mode, tmp_path, index, small_image):
+    """A project on the small image in one mode, synced, with another release asked for."""
+    made = make_scene(tmp_path, index, small_image, mode)
+    made.sync()
+    made.ask_for_another()
+    return made
+
+
+@pytest.fixture
+def directory_scene(tmp_path, index, small_image):
+    """The same, for what is the same in all modes."""
+    made = make_scene(tmp_path, index, small_image, "venv")
+    made.sync()
+    made.ask_for_another()
+    return made
+
+
+def filling(disk, condition):
+    """Lines for `wrapper`: fill the disk when the program's words are such."""
+    return f"""
+case "$*" in {condition}) dd if=/dev/zero of={disk}/filler bs=4k 2>/dev/null;; esac
+exec "$real" "$@"
+"""
+
+
+# Who starts when the store begins to be written to, and the scratch space: there the disk is filled.
+WRITES_STORE = {
+    "venv": ("singularity", "*/bin/sh*"),
+    "squashfs": ("mksquashfs", "*"),
+    "append": ("mksquashfs", "*"),
+    "cotainr": ("singularity", "*build*"),
+}
+
+if ROOT:
+
+    @pytest.mark.once
+    def test_a_disk_of_the_store_that_fills_up_meanwhile_ends_the_sync(scene, mode, tmp_path):
+        store = scene.workspace.directory / ".lumienv"
+        shutil.rmtree(store)
+        scene.version, scene.running = 1, 0
+        with small_disk(store, 100):
+            scene.ask_for_another()
+            scene.sync()
+            scene.ask_for_another(padding=200_000)
+            program, condition = WRITES_STORE[mode]
+            folder = wrapper(tmp_path, shutil.which(program), program, filling(store, condition))
+
+            said = scene.failing_sync(PATH=f"{folder}:{os.environ['PATH']}")
+
+            assert "o space left" in said or "disk is full" in said or "df -h" in said, said
+            scene.old_runs()
+            (store / "filler").unlink()
+            scene.recovers()
+
+    @pytest.mark.once
+    def test_a_scratch_disk_that_fills_up_meanwhile_ends_the_sync(scene, tmp_path):
+        with small_disk(scene.scratch, 150):
+            script = filling(scene.scratch, "*/bin/sh*")
+            folder = wrapper(tmp_path, shutil.which("singularity"), "singularity", script)
+            scene.ask_for_another(padding=200_000)
+
+            said = scene.workspace.try_("sync", *scene.words, PATH=f"{folder}:{os.environ['PATH']}")
+
+            if (
+                said.status == 0
+            ):  # a directory is built in the store; only its preparation needs scratch space
+                scene.running = scene.version
+            else:
+                assert "o space left" in said.err or "disk is full" in said.err, said
+            scene.old_runs()
+            (scene.scratch / "filler").unlink()
+            scene.recovers()
+
+    @pytest.mark.once
+    def test_a_disk_that_is_too_small_is_told_before_anything_is_written(scene, mode):
+        store = scene.workspace.directory / ".lumienv"
+        place = store / "generations" if mode == "venv" else scene.scratch
+        scene.ask_for_another(padding=3_000_000)
+        before = scene.generations()
+        if mode == "venv":
+            shutil.rmtree(store)
+            store.mkdir()
+            place = store
+        with small_disk(place, 2):
+            said = scene.failing_sync()
+            assert "there is not enough room" in said, said
+            if mode != "venv":
+                assert scene.generations() == before
+                scene.old_runs()
+        if mode != "venv":
+            scene.recovers()
+
+    @pytest.mark.once
+    def test_notes_that_cannot_grow_end_the_sync_before_it_is_published(directory_scene):
+        scene = directory_scene
+        state = scene.scratch.parent / "state" / "lumienv"
+        notes = (state / "generations").read_bytes()
+        with small_disk(state, 1):
+            (state / "generations").write_bytes(notes + b"\n" * (4096 - len(notes)))
+            with (state / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="space"):
+                while True:
+                    filler.write(bytes(4096))
+
+            said = scene.failing_sync()
+
+            assert "cannot note down that this environment was made by you: No space left" in said
+            scene.old_runs()
+            (state / "filler").unlink()
+            scene.recovers()
+
+
+FOLDERS = {
+    "the store": "project/.lumienv/generations",
+    "the scratch folder": "scratch",
+    "the wheelhouse": "cache/wheels",
+    "the output's folder": "images",
+}
+
+
+def test_a_folder_without_permission_is_named(scene, tmp_path, mode):
+    for what, folder in FOLDERS.items():
+        if what == "the output's folder" and mode not in ("append", "cotainr"):
+            continue
+        with unwritable(tmp_path / folder):
+            said = scene.failing_sync()
+            assert "permission denied" in said or "read-only" in said, (what, said)
+            assert folder.rpartition("/")[2] in said, (what, said)
+            assert "help: " in said
+            scene.old_runs()
+    scene.recovers()
+
+
+def test_notes_without_permission_are_named_before_any_work(directory_scene):
+    scene = directory_scene
+    notes = scene.scratch.parent / "state" / "lumienv"
+    (notes / "generations").chmod(0o400)
+    with unwritable(notes):
+        said = scene.failing_sync()
+    assert "cannot note down that this environment was made by you" in said
+    (notes / "generations").chmod(0o600)
+    scene.old_runs()
+    scene.recovers()
+
+
+def test_an_index_that_is_gone_changes_nothing(directory_scene):
+    scene = directory_scene
+    dead = "http://127.0.0.1:9/simple"
+    said = scene.failing_sync(PIP_INDEX_URL=dead, UV_DEFAULT_INDEX=dead)
+    assert "127.0.0.1:9" in said
+    scene.old_runs()
+    scene.nothing_is_left()
+    scene.recovers()
+
+
+@pytest.mark.parametrize("fault", ["refused", "cut", "offline"])
+def test_a_download_that_fails_changes_nothing(directory_scene, index, fault):
+    scene = directory_scene
+    scene.ask_for_another(padding=500_000)
+    scene.workspace.lumienv("lock")
+    wheel = f"thing-{scene.version}-py3-none-any.whl"
+    if fault == "refused":
+        index.statuses[f"/files/{wheel}"] = deque([503] * 50)
+    elif fault == "cut":
+        index.cut[f"/files/{wheel}"] = deque([100_000] * 50)
+
+    said = scene.failing_sync(*(["--offline"] if fault == "offline" else []))
+
+    assert wheel in said
+    scene.old_runs()
+    scene.nothing_is_left()
+    index.statuses.clear()
+    index.cut.clear()
+    scene.recovers()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    ["echo broken >&2; exit 255", "echo broken >&2; exit 1", "kill -9 $$"],
+    ids=["refuses", "fails", "is killed"],
+)
+def test_a_runtime_that_fails_changes_nothing(scene, tmp_path, lines):
+    script = f'case "$*" in *exec*|*build*|*sif*) {lines};; esac\nexec "$real" "$@"'
+    folder = wrapper(tmp_path, shutil.which("singularity"), "singularity", script)
+
+    said = scene.failing_sync(PATH=f"{folder}:{os.environ['PATH']}")
+
+    assert "the environment could not be built in small.sif" in said
+    assert "kill" in lines or "broken" in said
+    scene.old_runs()
+    scene.nothing_is_left()
+    scene.recovers()
+
+
+def test_a_runtime_that_is_gone_is_named(directory_scene, tmp_path):
+    scene = directory_scene
+    (tmp_path / "empty").mkdir()
+    said = scene.failing_sync(PATH=str(tmp_path / "empty"))
+    assert "neither singularity nor apptainer is on PATH" in said
+    scene.old_runs()
+    scene.nothing_is_left()
+    scene.recovers()
+
+
+def test_eight_syncs_at_once_make_one_environment(scene):
+    before = scene.generations()
+
+    done = at_once(scene, [scene.workspace.command("sync", *scene.words)] * 8)
+
+    assert [said.status for said in done] == [0] * 8, done
+    assert len(scene.generations() - before) == 1
+    scene.running = scene.version
+    scene.old_runs()
+    scene.nothing_is_left()
+
+
+@pytest.mark.once
+def test_eight_syncs_at_once_in_several_modes_all_succeed(directory_scene):
+    scene = directory_scene
+    before = scene.generations()
+
+    done = at_once(scene, [scene.workspace.command("sync", *words) for words in (*MODES.values(),) * 2])
+
+    assert [said.status for said in done] == [0] * 8, done
+    assert len(scene.generations() - before) == len(MODES)
+    scene.running = scene.version
+    scene.old_runs()
+    scene.nothing_is_left()
+
+
+def test_of_eight_syncs_at_once_one_is_killed_and_the_others_succeed(scene):
+    before = scene.generations()
+    steps = scene.steps()
+    publishing = next(step for step in steps if step.startswith("os.rename") and " publish " in step)
+    scene.ask_for_another()
+    killed = [sys.executable, str(STEPS), "SIGKILL", publishing, "--", "sync", *scene.words]
+    commands = [killed, *[scene.workspace.command("sync", *scene.words)] * 7]
+
+    done = at_once(scene, commands)
+
+    # Where another was faster, the one to be killed had nothing to publish.
+    assert done[0].status in (-9, 0), done
+    assert [said.status for said in done[1:]] == [0] * 7, done
+    scene.running = scene.version
+    scene.old_runs()
+    assert len(scene.generations() - before) == 2
+    scene.nothing_is_left()
