@@ -89,7 +89,8 @@ class Scene:
         return said
 
     def generations(self) -> set[str]:
-        return names_in(self.workspace.directory / ".lumienv" / "generations")
+        folder = self.workspace.directory / ".lumienv" / "generations"
+        return names_in(folder) if folder.is_dir() else set()
 
     def recovers(self) -> None:
         """The next sync succeeds, what it made runs, and nothing is left of those before it."""
@@ -189,8 +190,16 @@ def wrapper(place: Path, real: str, name: str, lines: str) -> Path:
     return folder
 
 
+# Lines for `wrapper`: who started the program, or had it started by another, is killed; the program goes on.
+KILL_CALLER = 'kill -9 $PPID; exec "$real" "$@"'
+KILL_CALLERS_CALLER = """
+case "$*" in *build*) kill -9 $(cut -d ' ' -f 4 /proc/$PPID/stat);; esac
+exec "$real" "$@"
+"""
+
+
 def killing(pattern: str) -> str:
-    """Lines for `wrapper`: kill whoever started the program as soon as a file like this is there."""
+    """The same, as soon as a file like this is there."""
     return f"""
 caller=$PPID
 ( while kill -0 $$ 2>/dev/null; do

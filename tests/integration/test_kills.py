@@ -5,7 +5,7 @@ import shutil
 import signal
 
 import pytest
-from faults import MODES, killing, make_scene, published, spread, wrapper
+from faults import KILL_CALLER, KILL_CALLERS_CALLER, MODES, killing, make_scene, published, spread, wrapper
 
 # More of them, up to every step: LUMIENV_TEST_POINTS=1000 pytest tests/integration/test_kills.py
 POINTS = int(os.environ.get("LUMIENV_TEST_POINTS", "32"))
@@ -30,7 +30,8 @@ def test_killed_at_any_step_it_leaves_the_old_environment_running(scene, record_
         if published(steps, step):
             scene.running = scene.version
         scene.old_runs()
-        if number % 4 == 0 or step == chosen[-1]:
+        # In between, the next sync is one that is killed, too: it finds what those before have left.
+        if number % 8 == 0 or step == chosen[-1]:
             scene.recovers()
 
     record_property("kill points", len(chosen))
@@ -39,56 +40,56 @@ def test_killed_at_any_step_it_leaves_the_old_environment_running(scene, record_
 
 @pytest.mark.once
 def test_killed_at_any_step_the_very_first_sync_can_be_repeated(tmp_path, index, small_image):
-    listing = make_scene(tmp_path / "first", index, small_image, "venv")
-    first = {step.rpartition(" ")[0]: step for step in reversed(listing.steps())}
-    listing.ask_for_another()
-    for step in listing.steps():
-        first.pop(step.rpartition(" ")[0], None)
+    steps = make_scene(tmp_path / "listed", index, small_image, "venv").steps()
+    begun = steps[: next(i for i, step in enumerate(steps) if " staging " in step)]
+    making_the_store = [step for step in begun if " _make " in step]
+    chosen = dict.fromkeys([*spread(begun, 12), *making_the_store])
 
-    for number, step in enumerate(first.values()):
+    for number, step in enumerate(chosen):
         scene = make_scene(tmp_path / str(number), index, small_image, "venv")
         scene.end_at(step, signal.SIGKILL)
         scene.recovers()
 
-    assert len(first) >= 5, "the first sync has steps of its own: the probe, the store"
+    assert len(making_the_store) >= 5
 
 
-# What appears while something long is going on: uv at work in the container, mksquashfs, cotainr.
+# By mode: the program that takes long, and what kills the sync while it is at work.
+VENV = "{store}/.staging-*/tree"
+ROOT = "{scratch}/*/root"
 LONG = {
-    "venv": {
-        "singularity": ("{store}/.staging-*/tree/bin/python", "{store}/.staging-*/tree/lib/*/*/thing.py"),
-    },
-    "squashfs": {
-        "singularity": ("{scratch}/*/root/pyvenv.cfg", "{scratch}/*/root/lib/*/*/thing.py"),
-        "mksquashfs": ("{store}/.staging-*/overlay.squashfs",),
-    },
-    "append": {
-        "singularity": ("{scratch}/*/root/opt/lumienv/lib/*/*/thing.py", "{store}/.staging-*/image.sif"),
-        "mksquashfs": ("{scratch}/*/overlay.squashfs",),
-    },
-    "cotainr": {
-        "singularity": ("{scratch}/*/root/opt/lumienv/lib/*/*/thing.py", "{store}/.staging-*/image.sif"),
-    },
+    "venv": [
+        ("singularity", killing(f"{VENV}/pyvenv.cfg")),
+        ("singularity", killing(f"{VENV}/lib/*/*/thing.py")),
+    ],
+    "squashfs": [
+        ("singularity", killing(f"{ROOT}/pyvenv.cfg")),
+        ("singularity", killing(f"{ROOT}/lib/*/*/thing.py")),
+        ("mksquashfs", KILL_CALLER),
+    ],
+    "append": [
+        ("singularity", killing(f"{ROOT}/opt/lumienv/lib/*/*/thing.py")),
+        ("singularity", killing("{store}/.staging-*/image.sif")),
+        ("mksquashfs", KILL_CALLER),
+    ],
+    "cotainr": [
+        ("singularity", killing(f"{ROOT}/opt/lumienv/lib/*/*/thing.py")),
+        ("singularity", KILL_CALLERS_CALLER),
+    ],
 }
 
 
 def test_killed_in_the_midst_of_a_long_step_it_leaves_the_old_environment_running(scene, tmp_path, request):
     scene.sync()
-    mode = request.node.callspec.params["scene"]
     store = scene.workspace.directory / ".lumienv" / "generations"
 
-    for program, patterns in LONG[mode].items():
-        real = shutil.which(program)
-        for pattern in patterns:
-            scene.ask_for_another()
-            folder = wrapper(
-                tmp_path, real, program, killing(pattern.format(store=store, scratch=scene.scratch))
-            )
-            path = f"{folder}:{os.environ['PATH']}"
-            said = scene.workspace.try_("sync", *scene.words, PATH=path)
-            assert said.status == -signal.SIGKILL, (pattern, said)
-            scene.old_runs()
-            scene.recovers()
+    for program, lines in LONG[request.node.callspec.params["scene"]]:
+        scene.ask_for_another()
+        script = lines.replace("{store}", str(store)).replace("{scratch}", str(scene.scratch))
+        folder = wrapper(tmp_path, shutil.which(program), program, script)
+        said = scene.workspace.try_("sync", *scene.words, PATH=f"{folder}:{os.environ['PATH']}")
+        assert said.status == -signal.SIGKILL, (program, lines, said)
+        scene.old_runs()
+        scene.recovers()
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
