@@ -358,28 +358,28 @@ def test_an_image_needs_its_base_no_longer(local, tmp_path, small_image):
     assert local.python("import imgtool, sys; print(sys.prefix)") == "/opt/lumienv"
 
 
-@pytest.mark.once
-@pytest.mark.parametrize("builder", BUILDERS)
+@pytest.mark.parametrize("builder", ["append", pytest.param("cotainr", marks=pytest.mark.once)])
 @pytest.mark.parametrize("name", ["mpi4py", "pytorch", "multitorch"])
 def test_each_family_of_images_is_activated_inside(lab, local, wheels, poison, runtime, name, builder):
     make_wheel(wheels, "overlay-only", "1.0", modules={"overlay_only.py": "here = True\n"})
     live = 'activate = "live"\n' if name == "mpi4py" else ""
     local.write(f'path = "{lab.images[name]}"\n{live}', ["overlay-only"])
     local.lumienv("sync", "--mode", "sif", "--builder", builder)
-    image = Image(local.current / "image.sif", runtime)
+    image = Image(local.current.resolve() / "image.sif", runtime)
     module = "mpi4py.MPI" if name == "mpi4py" else "torch"
+    imports = f"import {module}, numpy, overlay_only, sys; print(sys.prefix)"
+    ask = "import json, os, sys; print(json.dumps([sys.path, sorted(os.listdir('/opt/lumienv/bin'))]))"
 
     for entry in ("exec", "run"):
-        said = image.exec(
-            "python",
-            "-c",
-            f"import {module}, numpy, overlay_only, sys; print(sys.prefix)",
-            entry=entry,
-            **poison,
-        )
+        said = image.exec("python", "-c", imports, entry=entry, **poison)
         assert (said.status, said.out) == (0, "/opt/lumienv"), said.err
     with_conda = image.exec("bash", "-c", "${WITH_CONDA:-true} && command -v python", **poison)
     assert with_conda.out == "/opt/lumienv/bin/python"
     listed = json.loads(image.exec("pip", "list", "--format=json", **poison).out)
-    assert listed == json.loads(local.lumienv("run", "pip", "list", "--format=json"))
+    seen = json.loads(image.python(ask, **poison))
     assert "numpy" in {entry["name"] for entry in listed}
+    for words in ((), ("--mode", "squashfs"), ("--mode", "venv")):
+        if words:
+            local.lumienv("sync", *words)
+        assert json.loads(local.python(ask)) == seen
+        assert json.loads(local.lumienv("run", "pip", "list", "--format=json")) == listed
