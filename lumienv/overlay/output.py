@@ -50,7 +50,9 @@ def put_out(generation: Generation, output: Path) -> None:
     if output.exists() and output.samefile(image):
         return
     check_output(output)
-    aside = output.with_name(f".{output.name}.{secrets.token_hex(4)}")
+    begins = f".{output.name}.{os.uname().nodename}-"
+    _remove_abandoned(output.parent, begins)
+    aside = output.with_name(f"{begins}{os.getpid()}-{secrets.token_hex(4)}")
     with disk_errors("put the image where it is wanted", output):
         try:
             try:
@@ -69,6 +71,15 @@ def put_out(generation: Generation, output: Path) -> None:
             link = carrier.with_name(f".{carrier.name}.{secrets.token_hex(4)}")
             link.symlink_to(Path(os.path.realpath(output)))
             link.replace(carrier)
+
+
+def _remove_abandoned(folder: Path, begins: str) -> None:
+    """What killed processes of this node have left beside an output, a part of an image perhaps."""
+    for path in folder.iterdir():
+        process = path.name.removeprefix(begins).partition("-")[0]
+        if path.name.startswith(begins) and process.isdigit() and not Path("/proc", process).exists():
+            with suppress(OSError):
+                path.unlink()
 
 
 def image_is_whole(generation: Generation) -> bool:

@@ -308,8 +308,13 @@ def test_the_output_is_another_name_of_the_image_in_the_store(appended, local, r
 
 
 def test_across_file_systems_the_output_is_the_only_copy(appended, local, elsewhere):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (elsewhere / f".train.sif.{os.uname().nodename}-{ended.pid}-0123").write_text("a part of an image")
+
     image = appended("--output", str(elsewhere / "train.sif"))
 
+    assert [path.name for path in elsewhere.iterdir()] == ["train.sif"]
     assert image.path.readlink() == elsewhere / "train.sif"
     assert local.python("import overlay_only; print(overlay_only.here)") == "True"
     (elsewhere / "train.sif").unlink()
