@@ -228,3 +228,27 @@ def test_without_a_runtime_the_ways_out_are_named(tmp_path: Path) -> None:
     assert "host" in (caught.value.hint or "")
     with pytest.raises(ContainerError, match="cannot start nothing: LUMIENV_RUNTIME names no program"):
         find({"PATH": str(tmp_path), "LUMIENV_RUNTIME": "nothing"})
+
+
+def test_the_runtimes_own_commands_get_no_binds_and_our_place_for_temporary_files(tmp_path):
+    inherited = {
+        "PATH": "/usr/bin",
+        "SINGULARITY_BIND": "/no/such/folder",
+        "APPTAINERENV_X": "1",
+        "SINGULARITY_TMPDIR": "/elsewhere",
+        "SINGULARITY_CACHEDIR": "/cache",
+        "PYTHONPATH": "/host",
+    }
+
+    command = Singularity("/usr/bin/apptainer", "apptainer").tool(
+        ("build", "a.sif", "tree"), inherited=inherited, scratch=tmp_path
+    )
+
+    assert command.argv == ("/usr/bin/apptainer", "--quiet", "build", "a.sif", "tree")
+    assert command.environment(inherited) == {
+        "PATH": "/usr/bin",
+        "SINGULARITY_CACHEDIR": "/cache",
+        "TMPDIR": str(tmp_path),
+        "SINGULARITY_TMPDIR": str(tmp_path),
+        "APPTAINER_TMPDIR": str(tmp_path),
+    }

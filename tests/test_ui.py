@@ -1,0 +1,50 @@
+"""What long steps show: a line where nobody watches, a clock on a terminal."""
+
+import os
+import pty
+import subprocess
+import sys
+
+from lumienv.ui import Output
+
+STEP = """
+from lumienv.ui import Output
+with Output(progress=%r).step("packing [all] of it", lambda: "the middle\\x1b[31m part"):
+    pass
+"""
+
+
+def test_a_step_is_one_plain_line_where_no_terminal_is(capsys):
+    with Output().step("packing all of it", lambda: "the middle part"):
+        pass
+
+    assert capsys.readouterr().err == "packing all of it\n"
+
+
+def test_a_quiet_step_says_nothing(capsys):
+    with Output(quiet=True).step("packing all of it"):
+        pass
+
+    assert capsys.readouterr().err == ""
+
+
+def on_a_terminal(progress: bool) -> str:
+    ours, theirs = pty.openpty()
+    environ = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    subprocess.run([sys.executable, "-c", STEP % progress], stderr=theirs, env=environ, check=True)
+    os.close(theirs)
+    shown = os.read(ours, 10_000).decode()
+    os.close(ours)
+    return shown
+
+
+def test_a_step_shows_what_is_being_done_on_a_terminal():
+    shown = on_a_terminal(True)
+
+    assert "packing [all] of it" in shown
+    assert "the middle part" in shown
+    assert "0:00:00" in shown
+
+
+def test_a_terminal_without_progress_gets_the_plain_line():
+    assert on_a_terminal(False) == "packing [all] of it\r\n"
