@@ -151,7 +151,8 @@ def read_generation(path: Path) -> Generation:
             )
         check_untouchable((file, *file.parents[:3]), trusted)
         generation = generation or _parsed(path, description)
-        if generation.mode != "sif" or generation.carrier.exists():  # of an image that is gone, more is known
+        elsewhere = generation.carrier.is_symlink()
+        if not elsewhere or generation.carrier.exists():  # of an output that is gone, more is known
             check_untouchable((generation.carrier,), trusted)
     except (FileNotFoundError, NotADirectoryError):
         if file.exists():
