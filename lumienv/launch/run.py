@@ -146,7 +146,7 @@ def why_stale(manifest: Manifest, *, look: bool = True) -> str | None:
 
     `look` allows to start a host Python that was touched, to see whether it is another one.
     """
-    if not (manifest.store_path / "current").is_symlink():
+    if not os.path.islink(manifest.store_path / "current") and not _is_elses(manifest.store_path):  # noqa: PTH114
         return "there is none yet"
     try:
         generation = chosen_generation(manifest, None, {})

@@ -137,14 +137,13 @@ def read_generation(path: Path) -> Generation:
     file = path / FILE_NAME
     remedy = "run `lumienv sync` to make your own"
     try:
-        owner = file.stat().st_uid
-        own = owner in (os.geteuid(), 0)
+        owner, user = file.stat().st_uid, os.geteuid()
         description = file.read_bytes()
         seal = seal_of(description, path.stat().st_ino)
         accepted = noted_owner(seal, os.environ)
-        trusted = {os.geteuid(), 0} if own or accepted != owner else {owner, 0}
-        generation = None if own else _parsed(path, description)
-        if generation is not None and generation.shared and accepted is None:
+        trusted = {owner if accepted == owner else user, 0}
+        generation = _parsed(path, description) if owner != user and accepted is None else None
+        if generation is not None and generation.shared:
             raise StoreError(
                 f"{owner_name(owner)} shares the environment in {path}, and you have not accepted it yet",
                 hint="to use it: lumienv sync",
