@@ -15,7 +15,13 @@ from pathlib import Path
 
 from lumienv.errors import StoreError
 from lumienv.files import disk_errors, one_writer, owner_name, remove_tree, write_atomically
-from lumienv.overlay.generation import FILE_NAME, Generation, read_generation, shared_generation
+from lumienv.overlay.generation import (
+    FILE_NAME,
+    Generation,
+    all_generations,
+    read_generation,
+    shared_generation,
+)
 from lumienv.overlay.leases import FOLDER as LEASES
 from lumienv.overlay.trust import note_down, seal_of
 from lumienv.overlay.writer import PATIENCE, current_writer, holds, only_writer, this_maker, waiting_for
@@ -37,12 +43,16 @@ class Store:
         self, mode: str, digest: str, whole: Callable[[Generation], bool] = lambda _: True
     ) -> Generation | None:
         """A whole and trusted generation of this digest, if it has been made before."""
-        for path in sorted(self.generations.glob(f"{_name(mode, digest)}-*")):
+        for path in self._of(mode, digest):
             with suppress(StoreError):
                 found = read_generation(path)
                 if whole(found):
                     return found
         return None
+
+    def _of(self, mode: str, digest: str) -> list[Path]:
+        name = f"{_name(mode, digest)}-"
+        return [path for path in all_generations(self.root) if path.name.startswith(name)]
 
     @property
     def owner(self) -> int | None:
@@ -196,7 +206,7 @@ class Store:
 
         Its seal is noted down beside its owner. Raises StoreError when the notes cannot be written.
         """
-        for path in sorted(self.generations.glob(f"{_name(mode, digest)}-*")):
+        for path in self._of(mode, digest):
             with suppress(StoreError):
                 return read_generation(path)
             try:

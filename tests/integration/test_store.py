@@ -47,7 +47,7 @@ def clean(project: Workspace, **variables: str) -> dict[str, str]:
 def held(project: Workspace, *before: str, line: str = "") -> "subprocess.Popen[str]":
     """A command in the environment that ends when its input does; `before` stands in front of it."""
     words = ["sh", "-c", "echo $SLURM_JOB_ID ready; cat"]
-    started = subprocess.Popen(
+    return subprocess.Popen(
         [*before, *(["sh", "-c", line] if line else project.command("run", "--", *words))],
         cwd=project.directory,
         env=project.environment({}),
@@ -56,7 +56,6 @@ def held(project: Workspace, *before: str, line: str = "") -> "subprocess.Popen[
         stderr=subprocess.PIPE,
         text=True,
     )
-    return started
 
 
 def ready(process: "subprocess.Popen[str]") -> str:
@@ -129,7 +128,7 @@ def test_what_a_printed_line_runs_in_stays_while_its_job_runs(project: Workspace
     project.lumienv("sync")
     old = current(project)
     # The laboratory's nodes are one machine: the container ends, so that it is not seen, and the job goes on.
-    line = project.lumienv("run", "--print", "--", "true") + "; echo $SLURM_JOB_ID ready; cat"
+    line = project.lumienv("run", "--print", "--", "true").strip() + "; echo $SLURM_JOB_ID ready; cat"
     with held(project, "salloc", "-Q", "-n1", line=line) as process:
         job = ready(process)
         ask_for(project, small_image, "2.0")
