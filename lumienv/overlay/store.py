@@ -23,7 +23,7 @@ from lumienv.overlay.generation import (
     shared_generation,
 )
 from lumienv.overlay.leases import FOLDER as LEASES
-from lumienv.overlay.trust import note_down, seal_of
+from lumienv.overlay.trust import is_revoked, note_down, seal_of
 from lumienv.overlay.writer import PATIENCE, current_writer, holds, only_writer, this_maker, waiting_for
 
 _STAGING = ".staging-"
@@ -213,7 +213,7 @@ class Store:
                 shared, owner, seal = shared_generation(path)
             except StoreError:
                 continue
-            if owner == self.owner and shared.digest == digest:
+            if owner == self.owner and shared.digest == digest and not is_revoked(seal, os.environ):
                 note_down(seal, os.environ, owner)
                 return read_generation(path)
         return None
