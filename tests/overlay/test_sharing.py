@@ -9,7 +9,7 @@ import pytest
 from lumienv.errors import StoreError
 from lumienv.overlay.generation import CARRIERS, Generation, current_generation, read_generation
 from lumienv.overlay.store import Store
-from lumienv.overlay.trust import notes_path
+from lumienv.overlay.trust import notes_path, revoke, seal_of
 
 DIGEST = "sha256:" + "a" * 64
 NOBODY = 65534
@@ -212,6 +212,18 @@ def test_a_description_that_its_owner_changed_has_to_be_accepted_anew(store: Sto
     file.write_text(file.read_text().replace("/i.sif", "/tmp/other.sif"))
     with pytest.raises(StoreError, match="you have not accepted it"):
         read_generation(made.path)
+
+
+@needs_root
+def test_what_was_found_damaged_is_not_accepted_again(store: Store) -> None:
+    publish(store)
+    made = share(store)
+    give_away(store)
+    forget()
+    store.adopt("squashfs", DIGEST)
+    description = (made.path / "generation.json").read_bytes()
+    revoke(seal_of(description, made.path.stat().st_ino), os.environ)
+    assert store.adopt("squashfs", DIGEST) is None
 
 
 @needs_root
