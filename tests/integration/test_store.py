@@ -278,6 +278,15 @@ def test_a_teammate_uses_what_is_shared_and_nothing_else(
         assert teammate.shell("test", "-r", str(path)).status == 0
         assert teammate.shell("test", "-w", str(path)).status == 1
 
+    # From a project of their own whose store is named to be that one, too.
+    own = group_folder / "home" / "own"
+    copied = f"mkdir {own} && cp lumienv.toml pylock.lumienv.toml {own} && chmod u+w {own}/*"
+    words = f'{copied} && printf \'[sync]\\nmode = "squashfs"\\nstore = "{store}"\\n\' >>{own}/lumienv.toml'
+    assert teammate.shell("sh", "-c", words).status == 0
+    assert teammate.lumienv("run", "-C", str(own), "--no-sync", "--", *show).out.endswith(" 1.0\n")
+    assert "that root shares" in teammate.lumienv("sync", "-C", str(own)).out
+    assert not (own / ".lumienv").exists()
+
     # What others could write to is not run, whoever shares it.
     carrier = current(mine) / "overlay.squashfs"
     carrier.chmod(0o464)
