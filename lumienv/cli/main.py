@@ -112,10 +112,29 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def main() -> NoReturn:
     """Run the command line, and turn every failure into a sentence and an exit status."""
-    for end in (signal.SIGTERM, signal.SIGHUP):
-        # Like Ctrl-C: what was begun is cleaned up. A job's end on LUMI comes as SIGTERM.
-        signal.signal(end, signal.default_int_handler)
+    for end in _ENDS:
+        # Like Ctrl-C: what was begun is cleaned up. A job's end on LUMI comes as SIGTERM, that of a terminal
+        # as SIGHUP, unless nohup has switched that off.
+        if signal.getsignal(end) != signal.SIG_IGN:
+            signal.signal(end, _interrupt)
     sys.exit(guarded(_invoke))
+
+
+_ENDS = (signal.SIGTERM, signal.SIGHUP)
+
+
+class _EndedError(KeyboardInterrupt):
+    """Told to end; `status` is the exit status that says by which signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.status = 128 + number
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001
+    for end in _ENDS:
+        signal.signal(end, signal.SIG_IGN)  # the other one often follows, and would cut the cleaning up short
+    raise _EndedError(number)
 
 
 def _invoke() -> object:
@@ -128,7 +147,8 @@ def _invoke() -> object:
 
 
 def guarded(call: Callable[[], Any]) -> int:
-    """Exit status of `call()`: 0; 1 the user must change something; 2 wrong usage; 130 interrupted."""
+    """Exit status of `call()`: 0; 1 the user must change something; 2 wrong usage; 130 interrupted, or 128
+    and the number of the signal that ended it."""
     try:
         status = call()
     except LumienvError as error:
@@ -139,9 +159,9 @@ def guarded(call: Callable[[], Any]) -> int:
     except click.UsageError as error:
         error.show()
         return 2
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
         show_error(LumienvError("interrupted: nothing was changed, what was there before still works"))
-        return 130
+        return error.status if isinstance(error, _EndedError) else 130
     except BrokenPipeError:
         # Whoever read the output has gone (`lumienv … | head`): nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

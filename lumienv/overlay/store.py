@@ -24,7 +24,8 @@ from lumienv.overlay.generation import (
 )
 from lumienv.overlay.leases import FOLDER as LEASES
 from lumienv.overlay.trust import is_revoked, note_down, seal_of
-from lumienv.overlay.writer import PATIENCE, current_writer, holds, only_writer, this_maker, waiting_for
+from lumienv.overlay.writer import PATIENCE, current_writer, holds, only_writer, waiting_for
+from lumienv.runtime import work
 
 _STAGING = ".staging-"
 _REMOVING = ".removing-"
@@ -91,6 +92,8 @@ class Store:
                 *self.generations.glob(f"*/.{FILE_NAME}.*"),
                 *self.root.glob(f"{_ASIDE}*"),
             ):
+                # What a killed sync had started on this node would write on.
+                work.clear_away(leftover.name.removeprefix(f"{_STAGING}{os.uname().nodename}-"))
                 with disk_errors("remove what a sync left behind", leftover):
                     remove_tree(leftover)
             yield
@@ -121,7 +124,7 @@ class Store:
     def staging(self) -> Iterator[Path]:
         """A new directory on the store's file system; removed when it has not been published."""
         with disk_errors("write to the store", self.generations):
-            path = self.generations / f"{_STAGING}{this_maker()}"
+            path = self.generations / f"{_STAGING}{os.uname().nodename}-{work.label()}-{secrets.token_hex(3)}"
             path.mkdir(mode=0o755)
         try:
             yield path

@@ -98,8 +98,13 @@ def closed_capture(
 
     Raises ContainerError when the runtime cannot be started.
     """
+    from dataclasses import replace
+
+    from lumienv.runtime import work
     from lumienv.runtime.process import capture
 
+    # A runtime gives the container an environment of its own: the mark has to be in there too.
+    surroundings = replace(surroundings, env={**surroundings.env, work.VARIABLE: work.token()})
     closed = runtime.closed(base, command, surroundings, inherited=inherited, scratch=scratch)
     # From the root: a Python that reads its program from standard input imports from the current folder.
     away = Path("/")

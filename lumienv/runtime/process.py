@@ -6,12 +6,14 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from lumienv.errors import ContainerError
+from lumienv.runtime import work
 
 
 @dataclass(frozen=True)
@@ -34,14 +36,14 @@ def capture(
 ) -> Completed:
     """Run a program to its end and return what it printed; `timeout` in seconds.
 
-    `env` is the whole environment, None for this process's own. When this process is interrupted, the
-    program and what it has started are ended before the interruption goes on.
+    `env` is the whole environment, None for this process's own; the mark of `runtime.work` is added. When
+    this process is interrupted, the program and what it has started are ended, and the interruption goes on.
     Raises ContainerError when the program cannot be started or does not end in time.
     """
     try:
         started = subprocess.Popen(
             list(argv),
-            env=None if env is None else dict(env),
+            env={**(os.environ if env is None else env), work.VARIABLE: work.token()},
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -75,4 +77,9 @@ def _end(started: "subprocess.Popen[str]") -> None:
             os.killpg(started.pid, how)
         with suppress(subprocess.TimeoutExpired):
             started.wait(patience)
-            return
+            break
+    # What it started may be slower than itself, and write into what is then removed.
+    with suppress(ProcessLookupError):
+        for _ in range(200):
+            os.killpg(started.pid, signal.SIGKILL)
+            time.sleep(0.005)

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lumienv.files import disk_errors, remove_tree
+from lumienv.runtime import work
 
 _PREFIX = "lumienv-scratch-"
 
@@ -16,7 +17,7 @@ def scratch_directory(folder: Path) -> Iterator[Path]:
     """An empty directory of this user's in `folder`, removed at the end. Raises StoreError."""
     with disk_errors("make a scratch directory", folder):
         _remove_abandoned(folder)
-        path = Path(tempfile.mkdtemp(prefix=f"{_here()}{os.getpid()}-", dir=folder))
+        path = Path(tempfile.mkdtemp(prefix=f"{_here()}{work.label()}-", dir=folder))
     try:
         yield path
     finally:
@@ -29,13 +30,11 @@ def _here() -> str:
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Scratch directories of this user's processes that were killed; on a compute node they are memory."""
+    """Scratch directories of this user's processes that were killed; on a compute node they are memory.
+
+    What those had started is ended first, or it would write on.
+    """
     for path in folder.glob(f"{_here()}*"):
-        process = path.name.removeprefix(_here()).partition("-")[0]
         with suppress(OSError):
-            if (
-                process.isdigit()
-                and path.stat().st_uid == os.geteuid()
-                and not Path("/proc", process).exists()
-            ):
+            if path.stat().st_uid == os.geteuid() and work.clear_away(path.name.removeprefix(_here())):
                 remove_tree(path)

@@ -29,7 +29,7 @@ def test_without_text_standard_input_is_empty() -> None:
 
 def test_the_environment_is_the_whole_one() -> None:
     program = "import os; print(sorted(name for name in os.environ if name != 'LC_CTYPE'))"
-    assert capture(python(program), env={"ONLY": "this"}).stdout == "['ONLY']\n"
+    assert capture(python(program), env={"ONLY": "this"}).stdout == "['LUMIENV_WORK', 'ONLY']\n"
 
 
 def test_output_that_is_no_text_is_no_error() -> None:
@@ -59,3 +59,19 @@ def test_a_file_that_cannot_be_run_is_named(tmp_path: Path, content: str) -> Non
 def test_a_program_that_does_not_end_is_ended() -> None:
     with pytest.raises(ContainerError, match="did not end within"):
         capture(python("import signal; signal.pause()"), timeout=0.01)
+
+
+def test_what_an_ended_program_has_started_is_ended_too(tmp_path: Path) -> None:
+    """Also what takes no notice of being asked to."""
+    program = f"""
+import os, signal
+if os.fork() == 0:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    open({str(tmp_path / "child")!r}, "w").write(str(os.getpid()))
+    signal.pause()
+signal.pause()
+"""
+    with pytest.raises(ContainerError, match="did not end within"):
+        capture(python(program), timeout=2)
+    child = Path("/proc", (tmp_path / "child").read_text(), "stat")
+    assert not child.exists() or child.read_text().rpartition(")")[2].split()[0] in "ZX"
