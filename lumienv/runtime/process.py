@@ -41,6 +41,20 @@ def capture(
     Raises ContainerError when the program cannot be started or does not end in time.
     """
     try:
+        return _run(argv, env, stdin, timeout, cwd)
+    except KeyboardInterrupt:
+        work.end_started()  # a signal may come while a program is being started, before it can be named
+        raise
+
+
+def _run(
+    argv: Sequence[str],
+    env: Mapping[str, str] | None,
+    stdin: str | None,
+    timeout: float | None,
+    cwd: Path | None,
+) -> Completed:
+    try:
         started = subprocess.Popen(
             list(argv),
             env={**(os.environ if env is None else env), work.VARIABLE: work.token()},

@@ -44,6 +44,11 @@ def clear_away(label_: str) -> bool:
     return True
 
 
+def end_started() -> None:
+    """End all that this process has started: it is being ended itself."""
+    _end_all(token())
+
+
 def _end_all(mark: str) -> None:
     """End this user's processes that carry the mark, and those in one session with them.
 
@@ -51,7 +56,8 @@ def _end_all(mark: str) -> None:
     """
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
-        sessions = {_session(process) for process in _own() if _is_marked(process, mark)} - {0}
+        sessions = {_session(process) for process in _own() if _is_marked(process, mark)}
+        sessions -= {0, os.getsid(0)}
         if not sessions:
             return
         for process in _own():
