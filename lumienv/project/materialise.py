@@ -18,6 +18,7 @@ from lumienv.overlay.generation import Generation
 from lumienv.overlay.modules import check_modules
 from lumienv.overlay.records import write_records
 from lumienv.overlay.room import check_room
+from lumienv.overlay.squashfs import find_program
 from lumienv.overlay.tree import build_tree
 from lumienv.overlay.verify import Expectation, verify_tree
 from lumienv.project import Project, Report, index_client, source_builder
@@ -56,6 +57,8 @@ def materialise(
         fetched.wheels, _direct_names(project.manifest, generation.groups), lock.provided, replaced
     )
     runtime = project.runtime()
+    if generation.mode == "squashfs":
+        find_program("mksquashfs")  # before anything is built
     base_size = snapshot.image.size if generation.mode == "sif" else 0
     check_room(
         generation.mode,

@@ -101,14 +101,6 @@ def test_a_handful_of_files_reaches_the_store(mine):
     assert mine.lumienv(*SHOW) == "1.0\n"
 
 
-def test_a_missing_mksquashfs_is_said_and_the_old_environment_works(mine, tmp_path):
-    """The program is looked for in the places of root too, so all of them are covered up."""
-    from lumienv.overlay import squashfs
-
-    with pytest.raises(squashfs.StoreError, match="there is no no-such-mksquashfs on this machine"):
-        squashfs.find_program("no-such-mksquashfs")
-
-
 def test_a_mksquashfs_that_is_killed_is_said_and_the_old_environment_works(mine, wheels, tmp_path):
     mine.lumienv("sync")
     make_wheel(wheels, "thing", "2.0", modules=NASTY)

@@ -1,0 +1,61 @@
+"""Whatever carries the tree, a command finds the same packages at the same places."""
+
+import json
+
+import pytest
+from wheels import make_wheel
+
+FAMILIES = ["mpi4py", "pytorch", "multitorch"]
+MODES = ["venv", "squashfs"]
+
+LOOK = """
+import json, os, sys
+root = sys.prefix
+scripts = sorted(
+    [name, os.readlink(path) if os.path.islink(path) else open(path).read(), os.access(path, os.X_OK)]
+    for name in os.listdir(root + "/bin") for path in [root + "/bin/" + name]
+)
+sites = [entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
+settings = open(root + "/pyvenv.cfg").read()
+print(json.dumps([root, sys.path, sites, scripts, settings]))
+"""
+
+
+def seen(workspace):
+    """What a command sees: pip's list, the path and its site directories, the scripts, pyvenv.cfg."""
+    listed = json.loads(workspace.lumienv("run", "--no-sync", "--", "pip", "list", "--format=json"))
+    return listed, *json.loads(workspace.lumienv("run", "--no-sync", "--", "python", "-I", "-c", LOOK))
+
+
+def sync(workspace, mode):
+    words = mode.split("/")
+    builder = ("--builder", words[1]) if len(words) > 1 else ()
+    workspace.lumienv("sync", "--mode", words[0], *builder)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_mode_shows_the_same_environment(lab, local, wheels, family):
+    make_wheel(
+        wheels,
+        "overlay-only",
+        "1.0",
+        modules={"overlay_only.py": "def main():\n    print('here')\n"},
+        entry_points={"overlay-tool": "overlay_only:main"},
+    )
+    local.write(f'path = "{lab.images[family]}"', ["overlay-only"])
+    found = {}
+    for mode in MODES:
+        sync(local, mode)
+        found[mode] = seen(local)
+        assert local.lumienv("run", "--no-sync", "--", "overlay-tool") == "here\n"
+
+    first = found[MODES[0]]
+    listed, root, path, sites, scripts, _ = first
+    assert {"name": "overlay-only", "version": "1.0"} in listed
+    assert root == "/opt/lumienv"
+    assert sites[0].startswith(f"{root}/lib")
+    assert len(sites) > 1
+    assert set(sites) <= set(path)
+    assert {"python", "overlay-tool", "torchrun", "imgtool"} <= {name for name, _, _ in scripts}
+    for mode, what in found.items():
+        assert what == first, mode
