@@ -126,3 +126,31 @@ def test_lumis_caches_are_on_scratch_and_its_hashed_images_come_first() -> None:
     assert data["cache"]["folder"] == "/scratch/{project}/{user}/.cache/lumienv"
     assert data["images"]["folders"][0].endswith("easybuild-sif-images")
     assert "/appl/local/laifs/containers" in data["images"]["folders"]
+
+
+def test_a_login_nodes_processors_are_shared_and_a_jobs_are_its_own(tmp_path: Path) -> None:
+    site = tmp_path / "site.toml"
+    site.write_text("[login]\nprocessors = 1\n")
+    environ = {"LUMIENV_SITE": str(site), "HOME": str(tmp_path)}
+    allowed = len(os.sched_getaffinity(0))
+
+    assert load_site(environ).processors == 1
+    assert load_site(environ | {"SLURM_JOB_ID": "7"}).processors == allowed
+
+
+def test_no_more_processors_are_taken_than_the_process_may_use(tmp_path: Path) -> None:
+    environ = {"LUMIENV_SITE": "lumi", "HOME": str(tmp_path)}
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert load_site(environ).processors == 1
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@pytest.mark.parametrize("value", ['"many"', "0", "-1"])
+def test_a_number_of_processors_that_is_none_is_refused(tmp_path: Path, value: str) -> None:
+    site = tmp_path / "site.toml"
+    site.write_text(f"[login]\nprocessors = {value}\n")
+    with pytest.raises(ManifestError, match="processors"):
+        load_site({"LUMIENV_SITE": str(site), "HOME": str(tmp_path)})
