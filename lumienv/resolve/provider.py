@@ -354,7 +354,8 @@ class Provider(AbstractProvider[Want, Candidate, str]):
         stand_in = self.stand_ins.get(name)
         if stand_in is not None:
             meant = requirement if rule is None else with_range(requirement, rule.specifier)
-            moved = redirected(meant, stand_in, judge=self.policy.judge_stand_ins)
+            by_user = source is not None or rule is not None
+            moved = redirected(meant, stand_in, judge=self.policy.judge_stand_ins or by_user)
             override = rule.entries[0] if rule is not None else None
             return [Want(stand_in.name, frozenset(), moved, source, override, stands_for=name)]
         if rule is not None:

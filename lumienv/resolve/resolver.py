@@ -62,7 +62,8 @@ def resolve(
     provider = Provider(snapshot, client, policy, reader=reader, direct=direct)
     chosen = _search(provider, manifest)
     if isinstance(chosen, DeadEnd) and any(want.stands_for for want, _ in chosen.record.demands.values()):
-        # What stands for another need not have its version; better so than not at all, and it is said.
+        # What stands for another need not have its version; better so than not at all, and it is said. The
+        # user's own lines hold.
         provider = Provider(snapshot, client, replace(policy, judge_stand_ins=False), known=provider)
         chosen = _search(provider, manifest)
     if isinstance(chosen, DeadEnd):

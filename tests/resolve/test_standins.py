@@ -59,6 +59,15 @@ def test_where_no_release_does_the_version_is_a_warning_and_no_obstacle(world: W
     )
 
 
+def test_the_users_own_line_is_not_loosened_for_what_stands_in(world: World) -> None:
+    world.image("tensorflow-rocm==2.11.1.550")
+    world.offer("tensorflow", "2.15.0")
+    with pytest.raises(ResolutionError) as caught:
+        world.resolve("tensorflow>=2.15")
+    assert "tensorflow-rocm 2.11.1.550" in str(caught.value)
+    assert world.resolve("tensorflow>=2.11").stand_ins == (("tensorflow", "tensorflow-rocm", "2.11.1.550"),)
+
+
 def test_versions_that_cannot_be_compared_are_not_judged(world: World) -> None:
     world.image("fake-triton==0.1")
     world.offer("kernels", "1.0", ["triton>=3.4"])
