@@ -10,7 +10,7 @@ from lumienv.image.known import KnownImage
 from lumienv.image.snapshot import Snapshot
 from lumienv.index.client import IndexClient
 from lumienv.manifest import Dependency, Manifest
-from lumienv.resolve.candidates import Candidate
+from lumienv.resolve.cuda import for_cuda
 from lumienv.resolve.direct import DirectSources
 from lumienv.resolve.origin import SourceReader
 from lumienv.resolve.policy import policy_of
@@ -81,9 +81,3 @@ def _worth_trying(
             name in present.direct for name in have - present.policy.replace
         ):
             yield image
-
-
-def for_cuda(chosen: Chosen) -> Candidate | None:
-    """A package that would be installed for NVIDIA's GPUs alone, if there is one: LUMI has none of them."""
-    installed = [candidate for candidate in chosen.values() if candidate.package is None]
-    return next((candidate for candidate in installed if candidate.name.startswith("nvidia-")), None)

@@ -15,9 +15,9 @@ from lumienv.manifest import Dependency, Manifest
 from lumienv.resolve import Pin, Resolution
 from lumienv.resolve.candidates import Candidate
 from lumienv.resolve.check import check_resolution
-from lumienv.resolve.cuda import replaced_by_cuda
+from lumienv.resolve.cuda import for_cuda, replaced_by_cuda
 from lumienv.resolve.direct import direct_sources
-from lumienv.resolve.elsewhere import Others, for_cuda, no_others
+from lumienv.resolve.elsewhere import Others, no_others
 from lumienv.resolve.explain import explain, given_up
 from lumienv.resolve.nearmiss import of_import
 from lumienv.resolve.origin import Origin, SourceReader
