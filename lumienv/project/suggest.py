@@ -17,8 +17,8 @@ from lumienv.index.client import IndexClient
 from lumienv.lockfile import read_lock
 from lumienv.manifest import Dependency, ImageTable, Manifest
 from lumienv.project import Project, Report, base_of, index_client, saved_snapshot, source_builder
-from lumienv.resolve.direct import direct_sources
 from lumienv.resolve.cuda import for_cuda
+from lumienv.resolve.direct import direct_sources
 from lumienv.resolve.elsewhere import try_on
 from lumienv.resolve.origin import Origin
 from lumienv.resolve.policy import policy_of
