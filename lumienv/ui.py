@@ -22,9 +22,16 @@ _CONTROLS = re.compile(
 )
 
 
+# What stands behind the `?` of an address: some carry a token or a signature there.
+_QUERY = re.compile(r"""(\b[a-z][a-z0-9+.-]*://[^\s?#"'<>]*)\?[^\s#"'<>]*""", re.IGNORECASE)
+
+
 def plain(text: str) -> str:
-    """A text as a terminal may get it: messages quote build backends, servers and other people's files."""
-    return _CONTROLS.sub("", text.replace("\t", " "))
+    """A text as a terminal may get it: messages quote build backends, servers and other people's files.
+
+    Addresses lose their query.
+    """
+    return _QUERY.sub(r"\1", _CONTROLS.sub("", text.replace("\t", " ")))
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class Output:
         """One line of what the command was asked for; `mark` is a leading `+`, `-`, `~` or `=`."""
         if not self.quiet:
             styled = click.style(mark, fg=_MARKS[mark], bold=True) + " " if mark else ""
-            click.echo(styled + line, color=self.color)
+            click.echo(styled + plain(line), color=self.color)
 
     def data(self, value: object) -> None:
         """The result as JSON (`--json`)."""
@@ -59,7 +66,7 @@ class Output:
     def detail(self, line: str) -> None:
         """Something worth knowing with -v."""
         if self.verbose:
-            click.echo(click.style(line, dim=True), err=True, color=self.color)
+            click.echo(click.style(plain(line), dim=True), err=True, color=self.color)
 
     def warn(self, line: str) -> None:
         """Something that may go wrong later."""

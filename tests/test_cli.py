@@ -20,10 +20,20 @@ from lumienv.lockdigest import LOCK_NAME, bytes_digest
 from lumienv.manifest.reader import read_manifest
 from lumienv.overlay.generation import Generation
 from lumienv.overlay.store import Store
+from lumienv.resolve.origin import Origin
 from lumienv.runtime.host import Host
 from lumienv.ui import Output, show_error
 
-COMMANDS = (("lock",), ("sync",), ("status",), ("clean",), ("run",), ("image", "list"), ("image", "show"))
+COMMANDS = (
+    ("lock",),
+    ("sync",),
+    ("status",),
+    ("clean",),
+    ("run",),
+    ("verify",),
+    ("image", "list"),
+    ("image", "show"),
+)
 LEAVES = pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 HEAVY = ("click", "rich", "urllib3", "resolvelib", "packaging", "tomlkit", "uv")
 
@@ -374,3 +384,15 @@ def test_messages_hold_nothing_that_a_terminal_would_obey(capsys: pytest.Capture
     assert said.count("boo red2J") == 4
     assert "second" in said
     assert not re.search(r"\x1b(?!\[\d*m)|[\x00\x07\x9b\u202e]", said)
+
+
+def test_what_stands_behind_an_address_is_never_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    address = "https://example.org/mylib-1.0.zip?token=s3cr3t&x=1"
+    output = Output(verbose=1)
+    for say in (output.note, output.warn, output.detail, output.result):
+        say(f"mylib comes from {address} (see {address}#sha256=00)")
+    show_error(LumienvError(f"cannot fetch {address}", f"at '{address}'", hint=f"look at {address}"))
+    said = "".join(capsys.readouterr())
+    assert "s3cr3t" not in said
+    assert "(see https://example.org/mylib-1.0.zip#sha256=00)" in said
+    assert str(Origin("archive", address)) == "https://example.org/mylib-1.0.zip"

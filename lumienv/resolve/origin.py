@@ -35,8 +35,9 @@ class Origin:
     editable: bool = False
 
     def __str__(self) -> str:
-        """As messages name it: `https://example.org/mylib at 1a2b3c4d5e6f`."""
-        return f"{self.location} at {self.commit[:12]}" if self.commit else self.location
+        """As messages name it: `https://example.org/mylib at 1a2b3c4d5e6f`, without a query."""
+        where = self.location.partition("?")[0] if "://" in self.location else self.location
+        return f"{where} at {self.commit[:12]}" if self.commit else where
 
 
 @dataclass(frozen=True)
