@@ -15,7 +15,7 @@ from lumienv.manifest.changes import what_changed
 def staleness(lock: Lock, manifest: Manifest, snapshot: Snapshot) -> str | None:
     """Why a lock has to be made anew, in one line; None when it does not."""
     if lock.inputs != manifest.inputs_digest():
-        return what_changed(lock.declared, manifest.declared())
+        return what_changed(lock.declared, manifest.declared(), lock.inputs)
     image = snapshot.image
     # What was made by hand, a snapshot or a lock from one, has no identity: what is in the image decides.
     by_hand = not lock.identity or not image.identity

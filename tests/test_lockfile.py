@@ -18,7 +18,7 @@ from lumienv.image.snapshot import Base, ImagePackage, Python, Snapshot
 from lumienv.index.pages import File
 from lumienv.lockdigest import LOCK_NAME, bytes_digest
 from lumienv.lockfile import Lock, LockedSource, LockedWheel, lock_text, read_lock, with_identity
-from lumienv.manifest import Manifest, Source
+from lumienv.manifest import RESOLVER_SCHEMA, Manifest, Source, inputs_of
 from lumienv.resolve import Pin, Resolution
 from lumienv.resolve.origin import Origin
 from lumienv.staleness import staleness
@@ -406,9 +406,17 @@ def test_a_lock_of_another_manifest_says_what_has_changed(
 
 
 def test_a_lock_that_was_made_by_other_rules_says_so(tmp_path: Path) -> None:
-    lock = replace(lock_of(tmp_path), inputs="sha256:older")
-    assert staleness(lock, MANIFEST, SNAPSHOT) == (
+    lock = lock_of(tmp_path)
+    older = replace(lock, inputs=inputs_of(lock.declared, RESOLVER_SCHEMA - 1))
+    assert staleness(older, MANIFEST, SNAPSHOT) == (
         "this lumienv resolves by newer rules than the one that wrote it"
+    )
+
+
+def test_a_lock_whose_digest_alone_is_another_is_not_said_to_be_older(tmp_path: Path) -> None:
+    merged = replace(lock_of(tmp_path), inputs="sha256:merged")
+    assert staleness(merged, MANIFEST, SNAPSHOT) == (
+        "its line `inputs` does not belong to the rest of it, as after a merge or by another lumienv"
     )
 
 

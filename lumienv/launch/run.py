@@ -203,7 +203,7 @@ def _what_changed(manifest: Manifest, lock: bytes) -> str:
     try:
         guard = tomllib.loads(lock.decode())["tool"]["lumienv"]
         if guard["inputs"] != manifest.inputs_digest():
-            return what_changed(guard["declared"], manifest.declared())
+            return what_changed(guard["declared"], manifest.declared(), guard["inputs"])
     except (ValueError, KeyError, TypeError):
         return "lumienv.toml has changed since it was locked"
     return f"{LOCK_NAME} has changed since it was synced"

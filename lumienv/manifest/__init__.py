@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -203,9 +203,14 @@ class Manifest:
 
     def inputs_digest(self) -> str:
         """`sha256:…` over `declared`, and the resolver's rules."""
-        written = {"schema": RESOLVER_SCHEMA, "declared": self.declared()}
-        text = json.dumps(written, sort_keys=True, separators=(",", ":"))
-        return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+        return inputs_of(self.declared(), RESOLVER_SCHEMA)
+
+
+def inputs_of(declared: Mapping[str, Sequence[str]], schema: int) -> str:
+    """`sha256:…` over what decides a resolution by the rules of this schema."""
+    written = {"schema": schema, "declared": declared}
+    text = json.dumps(written, sort_keys=True, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
 def local_folders(manifest: Manifest) -> list[str]:

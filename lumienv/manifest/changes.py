@@ -6,13 +6,17 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from lumienv.manifest import RESOLVER_SCHEMA, inputs_of
+
 _LONGEST = 60  # characters of a value that are shown
 _OF_RESOLVE = ("replace", "omit", "constraints", "overrides")
 _LISTS = ("dependencies", "[[index]]", *(f"[resolve] {key}" for key in _OF_RESOLVE))
 
 
-def what_changed(then: Mapping[str, Sequence[str]], now: Mapping[str, Sequence[str]]) -> str:
-    """The first change, and how many more there are."""
+def what_changed(
+    then: Mapping[str, Sequence[str]], now: Mapping[str, Sequence[str]], inputs: str = ""
+) -> str:
+    """The first change, and how many more there are; `inputs` is the digest that the lock has of `then`."""
     if not then:
         return "an older lumienv wrote it, which did not note down what it was made from"
     changes = [
@@ -20,8 +24,10 @@ def what_changed(then: Mapping[str, Sequence[str]], now: Mapping[str, Sequence[s
         for key in dict.fromkeys((*now, *then))
         for change in _changes(key, then.get(key, ()), now.get(key, ()))
     ]
-    if not changes:
+    if not changes and inputs in (inputs_of(then, schema) for schema in range(1, RESOLVER_SCHEMA)):
         return "this lumienv resolves by newer rules than the one that wrote it"
+    if not changes:
+        return "its line `inputs` does not belong to the rest of it, as after a merge or by another lumienv"
     more = f", and {len(changes) - 1} more change{'s' if len(changes) > 2 else ''}"
     return f"{changes[0]} since it was locked{more if len(changes) > 1 else ''}"
 
