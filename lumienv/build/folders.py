@@ -3,12 +3,14 @@
 import hashlib
 import os
 import re
+import shlex
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
 from lumienv.errors import StoreError
 from lumienv.files import disk_errors
+from lumienv.manifest import FILE_NAME
 
 _HISTORY = {".git", ".hg", ".svn", ".bzr"}
 _LEFT_OUT = {"__pycache__", ".lumienv", ".tox", ".nox", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
@@ -67,9 +69,33 @@ def known_path(folder: Path) -> Path:
 
 
 def _copied_through(link: Path, folder: Path) -> bool:
-    """Whether a link stands for a file elsewhere, such as the README of the repository around a project."""
+    """Whether a link stands for a file elsewhere, such as the README of the repository around a project.
+
+    Raises StoreError for a file outside of that: a project that came from somebody else could point to any
+    file of the user's, and have it in the package.
+    """
     real = Path(os.path.realpath(link))
-    return real.is_file() and not real.is_relative_to(os.path.realpath(folder))
+    inside = Path(os.path.realpath(folder))
+    if not real.is_file() or real.is_relative_to(inside):
+        return False
+    around = _repository_of(inside)
+    if not real.is_relative_to(around):
+        raise StoreError(
+            f"{folder.name} is not built: its {link.relative_to(folder)} is a link to {real}",
+            f"that lies outside of {around}, and would become a part of the package",
+            hint=f"put the file itself there: cp --remove-destination {shlex.quote(str(real))} "
+            f"{shlex.quote(str(link))}",
+        )
+    return True
+
+
+def _repository_of(folder: Path) -> Path:
+    """The repository that a project is a part of; without one the folder of lumienv.toml, else the project."""
+    for names in (_HISTORY, {FILE_NAME}):
+        for place in (folder, *folder.parents):
+            if any((place / name).exists() for name in names):
+                return place
+    return folder
 
 
 def _chosen(folder: Path, history: bool) -> list[tuple[Path, Path]]:

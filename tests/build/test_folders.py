@@ -31,7 +31,7 @@ def test_history_is_copied_where_it_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_links_inside_stay_links_and_files_from_outside_are_copied(tmp_path: Path) -> None:
-    write_tree(tmp_path, {"README.md": "readme", "elsewhere/x": ""})
+    write_tree(tmp_path, {"README.md": "readme", "elsewhere/x": "", ".git/HEAD": ""})
     folder = write_tree(tmp_path / "p", {"pyproject.toml": ""})
     (folder / "inner").symlink_to("pyproject.toml")
     (folder / "README.md").symlink_to("../README.md")
@@ -44,6 +44,30 @@ def test_links_inside_stay_links_and_files_from_outside_are_copied(tmp_path: Pat
     assert (copy / "README.md").read_text() == "readme"
     assert (copy / "dangling").is_symlink()
     assert (copy / "around").is_symlink()
+
+
+def test_a_link_to_a_file_outside_of_the_repository_is_refused(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"secret": "of the user's", "repository/.git/HEAD": ""})
+    folder = write_tree(tmp_path / "repository" / "p", {"pyproject.toml": ""})
+    (folder / "data.txt").symlink_to("../../secret")
+    with pytest.raises(StoreError) as caught:
+        copied(folder)
+    assert caught.value.message == f"p is not built: its data.txt is a link to {tmp_path}/secret"
+    assert (
+        caught.value.hint
+        == f"put the file itself there: cp --remove-destination {tmp_path}/secret {folder}/data.txt"
+    )
+
+
+def test_without_a_repository_the_project_is_all_there_is(tmp_path: Path) -> None:
+    folder = write_tree(tmp_path / "p", {"pyproject.toml": ""})
+    write_tree(tmp_path, {"README.md": "readme"})
+    (folder / "README.md").symlink_to("../README.md")
+    with pytest.raises(StoreError, match="is a link to"):
+        copied(folder)
+    shutil.rmtree(tmp_path / "copy")
+    write_tree(tmp_path, {"lumienv.toml": ""})
+    assert "README.md" in copied(folder)
 
 
 def test_programs_stay_programs(tmp_path: Path) -> None:
