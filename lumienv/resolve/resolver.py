@@ -19,6 +19,7 @@ from lumienv.resolve.cuda import for_cuda, replaced_by_cuda
 from lumienv.resolve.direct import direct_sources
 from lumienv.resolve.elsewhere import Others, no_others
 from lumienv.resolve.explain import explain, given_up
+from lumienv.resolve.idle import idle_names
 from lumienv.resolve.nearmiss import of_import
 from lumienv.resolve.origin import Origin, SourceReader
 from lumienv.resolve.policy import policy_of
@@ -84,6 +85,7 @@ def resolve(
         *_names_of_modules(pins, _lines(manifest), provider),
         *_unknown_extras(chosen, provider),
         *_for_nvidia(chosen, snapshot),
+        *idle_names(manifest, snapshot, versions),
         *remarks(stood, pins, _lines(manifest)),
         *check_resolution(found, manifest, snapshot),
     ]
