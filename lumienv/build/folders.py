@@ -90,7 +90,7 @@ def _copied_through(link: Path, folder: Path) -> bool:
 
 
 def _repository_of(folder: Path) -> Path:
-    """The repository that a project is a part of; without one the folder of lumienv.toml, else the project."""
+    """The repository that a project is a part of; else the folder of lumienv.toml, or the project."""
     for names in (_HISTORY, {FILE_NAME}):
         for place in (folder, *folder.parents):
             if any((place / name).exists() for name in names):
