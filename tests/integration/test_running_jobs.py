@@ -116,6 +116,9 @@ def test_a_job_that_imports_lazily_goes_on_while_its_environment_is_replaced(
         assert project.python(newer) == "2.0 2.0"
         gone = "from importlib.util import find_spec; print(find_spec('second.deep.module'))"
         assert project.python(gone) == "None"
+        kept = json.loads(project.lumienv("clean", "--json"))["kept"]
+        reasons = {entry["generation"]: entry["reason"] for entry in kept}
+        assert reasons[str(old)].endswith("uses it")
         assert rest_of(running) == all_of("1.0")
 
 
