@@ -30,6 +30,7 @@ from lumienv.runtime import work
 _STAGING = ".staging-"
 _REMOVING = ".removing-"
 _ASIDE = ".current-"
+_IGNORE = ".gitignore"
 
 
 class Store:
@@ -102,7 +103,6 @@ class Store:
         """Make the store's folders, for this user alone to write to; what is there must be a store."""
         if not self.root.is_dir():
             self.root.mkdir(parents=True)
-            (self.root / ".gitignore").write_text("*\n")
         elif self.root.stat().st_uid != os.geteuid():
             name = owner_name(self.root.stat().st_uid)
             raise StoreError(
@@ -110,12 +110,14 @@ class Store:
                 hint='give each of you a store of their own: [sync] store = ".lumienv-$USER"\n'
                 f"or ask {name} to share this environment: lumienv sync --share",
             )
-        elif not self.generations.is_dir() and any(self.root.iterdir()):
+        elif not self.generations.is_dir() and {path.name for path in self.root.iterdir()} - {_IGNORE}:
             raise StoreError(
                 f"{self.root} is no store of lumienv's, and not empty",
                 hint="[sync] store names a folder that lumienv may have for itself",
             )
-        self.generations.mkdir(exist_ok=True)
+        if not self.generations.is_dir():  # made last: whoever finds it finds the rest
+            (self.root / _IGNORE).write_text("*\n")
+            self.generations.mkdir(exist_ok=True)
         (self.root / LEASES).mkdir(exist_ok=True)
         for folder in (self.root, self.generations):
             folder.chmod(folder.stat().st_mode & 0o7755)  # whatever the umask: others must not swap links
