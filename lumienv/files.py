@@ -4,6 +4,7 @@ import errno
 import fcntl
 import glob
 import os
+import secrets
 import shutil
 import stat
 import tempfile
@@ -49,18 +50,12 @@ def write_atomically(path: Path, content: bytes, *, mode: int | None = None) -> 
     The file's mode is that of the file it replaces, else `mode`, else what the umask says. What a killed
     writer on this node left beside it is removed. Raises OSError.
     """
-    prefix = f".{path.name}.{os.uname().nodename}-"
     if mode is None:
         with suppress(FileNotFoundError):
             mode = stat.S_IMODE(path.stat().st_mode)
     if mode is None:
         mode = 0o666 & ~current_umask()
-    for left in path.parent.glob(f"{glob.escape(prefix)}*"):
-        process = left.name.removeprefix(prefix).partition("-")[0]
-        if process.isdigit() and not Path("/proc", process).exists():
-            with suppress(OSError):
-                left.unlink()
-    descriptor, name = tempfile.mkstemp(prefix=f"{prefix}{os.getpid()}-", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=f"{beside(path).name}-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
@@ -72,6 +67,20 @@ def write_atomically(path: Path, content: bytes, *, mode: int | None = None) -> 
         with suppress(OSError):
             Path(name).unlink()
         raise
+
+
+def beside(path: Path) -> Path:
+    """A name of this process's own beside `path`, for what is to replace it.
+
+    What killed processes of this node have left under such names is removed; `/proc` knows this node's alone.
+    """
+    prefix = f".{path.name}.{os.uname().nodename}-"
+    for left in path.parent.glob(f"{glob.escape(prefix)}*"):
+        process = left.name.removeprefix(prefix).partition("-")[0]
+        if process.isdigit() and not Path("/proc", process).exists():
+            with suppress(OSError):
+                left.unlink()
+    return path.with_name(f"{prefix}{os.getpid()}-{secrets.token_hex(4)}")
 
 
 def current_umask() -> int:

@@ -5,12 +5,11 @@ A hard link, so that it takes no room; across file systems the only copy, with a
 
 import errno
 import os
-import secrets
 from contextlib import suppress
 from pathlib import Path
 
 from lumienv.errors import ImageError, StoreError
-from lumienv.files import disk_errors, owner_name
+from lumienv.files import beside, disk_errors, owner_name
 from lumienv.image.description import layers_of
 from lumienv.image.sif import read_sif
 from lumienv.overlay.generation import Generation
@@ -50,9 +49,7 @@ def put_out(generation: Generation, output: Path) -> None:
     if output.exists() and output.samefile(image):
         return
     check_output(output)
-    begins = f".{output.name}.{os.uname().nodename}-"
-    _remove_abandoned(output.parent, begins)
-    aside = output.with_name(f"{begins}{os.getpid()}-{secrets.token_hex(4)}")
+    aside = beside(output)
     with disk_errors("put the image where it is wanted", output):
         try:
             try:
@@ -68,18 +65,9 @@ def put_out(generation: Generation, output: Path) -> None:
             with suppress(OSError):
                 aside.unlink()
         if not linked and not carrier.is_symlink():
-            link = carrier.with_name(f".{carrier.name}.{secrets.token_hex(4)}")
+            link = beside(carrier)
             link.symlink_to(Path(os.path.realpath(output)))
             link.replace(carrier)
-
-
-def _remove_abandoned(folder: Path, begins: str) -> None:
-    """What killed processes of this node have left beside an output, a part of an image perhaps."""
-    for path in folder.iterdir():
-        process = path.name.removeprefix(begins).partition("-")[0]
-        if path.name.startswith(begins) and process.isdigit() and not Path("/proc", process).exists():
-            with suppress(OSError):
-                path.unlink()
 
 
 def image_is_whole(generation: Generation) -> bool:
