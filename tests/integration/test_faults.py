@@ -141,6 +141,7 @@ def test_a_folder_without_permission_is_named(scene, tmp_path, mode):
     for what, folder in FOLDERS.items():
         if what == "the output's folder" and mode not in ("append", "cotainr"):
             continue
+        scene.ask_for_another()
         with unwritable(tmp_path / folder):
             said = scene.failing_sync()
             assert "permission denied" in said or "read-only" in said, (what, said)
@@ -181,7 +182,7 @@ def test_a_download_that_fails_changes_nothing(directory_scene, index, fault):
     if fault == "refused":
         index.statuses[f"/files/{wheel}"] = deque([503] * 50)
     elif fault == "cut":
-        index.cut[f"/files/{wheel}"] = deque([100_000] * 50)
+        index.cut[f"/files/{wheel}"] = deque([250_000] + [0] * 50)
 
     said = scene.failing_sync(*(["--offline"] if fault == "offline" else []))
 
