@@ -12,16 +12,14 @@ from pathlib import Path
 from benchmarks.bench import Bench, remove, versions
 from benchmarks.measure import Row, table
 
-ROOMS = ("backtracking", "lock", "resolution", "run", "sync")
+ROOMS = ("backtracking", "files", "list", "lock", "resolution", "run", "sif", "sync")
 _RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def main() -> None:
     """Measure what was named, else everything."""
     parser = argparse.ArgumentParser(prog="benchmarks/run.sh", description=__doc__)
-    parser.add_argument(
-        "rooms", nargs="*", metavar="backtracking|lock|resolution|run|sync", help="default: all"
-    )
+    parser.add_argument("rooms", nargs="*", metavar="|".join(ROOMS), help="default: all")
     parser.add_argument("--runs", type=int, default=5, help="counted runs of the slow cases (default 5)")
     parser.add_argument("--caches", type=Path, required=True, help="where the recorded index is kept")
     parser.add_argument("--measured", default="?", help="which lumienv this is, for the record")

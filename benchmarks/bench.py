@@ -69,6 +69,25 @@ class Bench:
         configuration = {"PIP_CONFIG_FILE": os.devnull, "UV_CONFIG_FILE": str(uv)}
         return {**kept, **configuration, "UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1", **variables}
 
+    def tool(self, requirement: str, python: str) -> Path:
+        """The folder of programs of a virtual environment with `requirement` in it.
+
+        It is kept from run to run, and made from the machine's own index. `python` is a version, if there is
+        such a one here, else this interpreter is taken.
+        """
+        folder = self.store.parent / f"{requirement.partition('=')[0]}-{python}"
+        done = folder / ".whole"
+        if not done.exists():
+            remove(folder)
+            for which in (python, self.python):
+                words = [self.uv, "venv", "--quiet", "--no-python-downloads", "--python", which, str(folder)]
+                if subprocess.run(words, capture_output=True).returncode == 0:
+                    break
+            words = [self.uv, "pip", "install", "--quiet", "--python", str(folder / "bin/python"), "pip"]
+            subprocess.run([*words, requirement], check=True)
+            done.touch()
+        return folder / "bin"
+
     def project(self, name: str, image: Path, dependencies: Sequence[str], more: str = "") -> Path:
         """A folder with a lumienv.toml."""
         folder = self.work / name

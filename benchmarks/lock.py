@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -93,7 +92,8 @@ class Contest:
 
     def pip_tools(self, mirror: Mirror, cache: Path) -> Callable[[], float]:
         """`pip-compile` with the same constraints, of the image's Python where this machine has it."""
-        program = _pip_tools(self.bench, self.facts["python"]["version"])
+        minor = ".".join(self.facts["python"]["version"].split(".")[:2])
+        program = str(self.bench.tool("pip-tools", minor) / "pip-compile")
         words = [program, "--quiet", "--output-file", "pip-tools.txt", "-c", "base.txt", "--generate-hashes"]
         words += ["--no-emit-index-url", "--no-emit-find-links", "--allow-unsafe", "--strip-extras"]
         words += ["--find-links", "stubs", "--pip-args", "--only-binary :all:", "requirements.in"]
@@ -235,22 +235,6 @@ def _probe(contest: Contest, mirror: Mirror) -> Row:
         note=f"the probe adds {added.median * 1000:.0f} ms; "
         f"`singularity exec IMAGE true` takes {found['container'].median * 1000:.0f} ms",
     )
-
-
-def _pip_tools(bench: Bench, version: str) -> str:
-    """The path of pip-compile, installed from the machine's index, outside the scratch directory."""
-    minor = ".".join(version.split(".")[:2])
-    folder = bench.store.parent / f"pip-tools-{minor}"
-    program = folder / "bin" / "pip-compile"
-    if not program.exists():
-        remove(folder)
-        for python in (minor, bench.python):
-            words = [bench.uv, "venv", "--quiet", "--no-python-downloads", "--python", python, str(folder)]
-            if subprocess.run(words, capture_output=True).returncode == 0:
-                break
-        words = [bench.uv, "pip", "install", "--quiet", "--python", str(folder / "bin/python"), "pip-tools"]
-        subprocess.run([*words, "pip"], check=True)
-    return str(program)
 
 
 def _stub(folder: Path, name: str, version: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds, one figure a run."""
+    """Seconds, or whatever the row's unit is; one figure a run."""
 
     runs: tuple[float, ...]
 
@@ -27,15 +27,19 @@ class Timing:
 
 @dataclass(frozen=True)
 class Bar:
-    """What lumienv may take: `factor` times its peer, and `plus` seconds."""
+    """What lumienv may take: `factor` times its peer, and `plus` seconds, or of the row's unit."""
 
     factor: float
     plus: float = 0.0
 
-    def __str__(self) -> str:
+    def said(self, unit: str = "s") -> str:
+        """As it stands in the table."""
+        plus = f"{self.plus * 1000:.0f} ms" if unit == "s" and self.plus < 1 else f"{self.plus:g} {unit}"
+        if not self.factor:
+            return f"≤ {plus}"
         if self.factor == 1 and self.plus:
-            return f"≤ + {self.plus * 1000:.0f} ms"
-        return f"≤ {self.factor:g} ×" + (f" + {self.plus * 1000:.0f} ms" if self.plus else "")
+            return f"≤ + {plus}"
+        return f"≤ {self.factor:g} ×" + (f" + {plus}" if self.plus else "")
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class Row:
     peer: Timing | None = None
     bar: Bar | None = None
     note: str = ""
+    unit: str = "s"
+    """of the figures on both sides"""
 
     @property
     def met(self) -> bool | None:
@@ -57,8 +63,8 @@ class Row:
         return self.ours.median <= self.bar.factor * self.peer.median + self.bar.plus
 
     def to_json(self) -> dict[str, Any]:
-        """All figures, in seconds."""
-        ratio = self.ours.median / self.peer.median if self.ours and self.peer else None
+        """All figures, in the row's unit."""
+        ratio = self.ours.median / self.peer.median if self.ours and self.peer and self.peer.median else None
         return asdict(self) | {"ratio": ratio, "met": self.met}
 
 
@@ -76,6 +82,11 @@ def interleaved(cases: Mapping[str, Callable[[], float]], runs: int) -> dict[str
     return {name: Timing(tuple(figures)) for name, figures in seconds.items()}
 
 
+def once(case: Callable[[], float]) -> Timing:
+    """One figure, and no run before it: for what takes minutes and gains nothing from warm caches."""
+    return Timing((case(),))
+
+
 def timed(argv: Sequence[str], env: Mapping[str, str], cwd: Path) -> float:
     """Seconds that a program takes. Raises RuntimeError, with its last words, when it fails."""
     return started(argv, env, cwd)[1]
@@ -91,7 +102,7 @@ def started(argv: Sequence[str], env: Mapping[str, str], cwd: Path) -> tuple[str
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1800,
     )
     taken = time.perf_counter() - began
     if done.returncode != 0:
@@ -113,10 +124,11 @@ def table(rows: Iterable[Row]) -> str:
             continue
         ours, peer = row.ours, row.peer
         verdict = {True: "met", False: "MISSED", None: ""}[row.met]
-        cells.append([row.what, _shown(ours), row.against, _shown(peer), "", str(row.bar or ""), verdict])
-        cells[-1].append(str(len(ours.runs)))
-        if peer is not None:
-            cells[-1][4] = f"{ours.median / peer.median:.2f} × ({(ours.median - peer.median) * 1000:+.0f} ms)"
+        bar = row.bar.said(row.unit) if row.bar else ""
+        figures = _shown(ours, row.unit), _shown(peer, row.unit)
+        cells.append([row.what, figures[0], row.against, figures[1], "", bar, verdict, str(len(ours.runs))])
+        if peer is not None and peer.median:
+            cells[-1][4] = _compared(ours.median, peer.median, row.unit)
         if row.note:
             cells.append([f"    {row.note}"])
     full = [line for line in cells if len(line) == len(cells[0])]
@@ -127,9 +139,18 @@ def table(rows: Iterable[Row]) -> str:
     )
 
 
-def _shown(timing: Timing | None) -> str:
+def _compared(ours: float, peer: float, unit: str) -> str:
+    ratio = ours / peer
+    digits = 2 if ratio >= 0.1 else 4
+    scale, unit = (1000, "ms") if unit == "s" and abs(ours - peer) < 10 else (1, unit)
+    return f"{ratio:.{digits}f} × ({(ours - peer) * scale:+,.0f} {unit})"
+
+
+def _shown(timing: Timing | None, unit: str) -> str:
     if timing is None:
         return ""
+    if unit != "s":
+        return f"{timing.median:,.0f} {unit}"
     unit, scale = ("s", 1) if timing.median >= 1 else ("ms", 1000)
     digits = 2 if unit == "s" else 0 if timing.median >= 0.1 else 1
     return f"{timing.median * scale:.{digits}f} ({timing.best * scale:.{digits}f}) {unit}"

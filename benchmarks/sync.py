@@ -1,50 +1,37 @@
-"""`sync --mode venv` against a venv and `pip install` in the container, everything downloaded before."""
+"""`sync` against what LUMI's AI guide does by hand in the container, everything downloaded before."""
 
 from collections.abc import Iterator
 
-from benchmarks.bench import Bench, LeftOutError, remove
-from benchmarks.measure import Bar, Row, interleaved, say, started, timed
-from benchmarks.mirror import Mirror
+from benchmarks.bench import Bench, LeftOutError
+from benchmarks.measure import Bar, Row, interleaved, say
+from benchmarks.stack import FAMILY, Stack, stack
 
-DEPENDENCIES = ("h5py", "datasets", "rich", "einops")
-_CONSTRAINT = "pyarrow<19"  # later ones need a newer numpy than the image's
-FAMILY = "pytorch"
+_BARS = {"venv": Bar(0.35), "squashfs": Bar(0.5)}
 
 
 def rows(bench: Bench) -> Iterator[Row]:
-    """The row, or why this machine cannot measure it."""
+    """A row a mode, or why this machine cannot measure them."""
     try:
-        image, runtime = bench.image(FAMILY), bench.runtime()
+        image = bench.image(FAMILY)
     except LeftOutError as reason:
-        yield Row("sync --mode venv", note=str(reason))
+        yield Row("sync", note=str(reason))
         return
-    say("sync --mode venv, wheels cached")
-    folder = bench.project("sync", image, DEPENDENCIES, f'[resolve]\nconstraints = ["{_CONSTRAINT}"]\n')
-    by_hand = bench.work / "sync-by-hand"
-    by_hand.mkdir()
-    (by_hand / "constraints.txt").write_text(f"{_CONSTRAINT}\n")
-    venv = by_hand / "venv"
-    script = f"$WITH_CONDA && python -m venv --system-site-packages {venv} && "
-    script += f"{venv}/bin/pip install -q -c {by_hand}/constraints.txt {' '.join(DEPENDENCIES)}"
-    with Mirror(bench.store, sidecars=True) as mirror:
-        env = bench.environment(mirror.url, LUMIENV_CACHE_DIR=str(bench.work / "sync-cache"))
-        started([bench.lumienv, "lock"], env, folder)
-        pip = {**env, "PIP_INDEX_URL": mirror.url, "PIP_CACHE_DIR": str(bench.work / "pip-cache")}
+    with stack(bench, image, "sync") as made:
+        for mode in _BARS:
+            yield _mode(made, mode)
 
-        def lumienv() -> float:
-            remove(folder / ".lumienv")
-            return timed([bench.lumienv, "sync", "--mode", "venv"], env, folder)
 
-        def hand() -> float:
-            remove(venv)
-            words = [runtime, "exec", "-B", str(bench.work), str(image), "bash", "-c", script]
-            return timed(words, pip, by_hand)
-
-        found = interleaved({"lumienv": lumienv, "by hand": hand}, bench.runs)
-    yield Row(
-        "sync --mode venv, wheels cached",
-        found["lumienv"],
-        "by hand",
-        found["by hand"],
-        Bar(0.35),
+def _mode(made: Stack, mode: str) -> Row:
+    say(f"sync --mode {mode}, wheels cached")
+    by_hand = {"venv": made.directory_by_hand, "squashfs": made.squashfs_by_hand}[mode]
+    found = interleaved(
+        {"lumienv": lambda: made.sync("--mode", mode), "by hand": by_hand}, min(3, made.bench.runs)
+    )
+    note = ""
+    if mode == "squashfs":
+        packed = next(made.store.glob("generations/*/overlay.squashfs")).stat().st_size
+        theirs = (made.hand / "env.sqsh").stat().st_size
+        note = f"{made.processors} processors each; {packed / 1e6:.0f} MB, by hand {theirs / 1e6:.0f} MB"
+    return Row(
+        f"sync --mode {mode}, wheels cached", found["lumienv"], "by hand", found["by hand"], _BARS[mode], note
     )
