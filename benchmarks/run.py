@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.bench import Bench, LeftOutError, fresh
+from benchmarks.launched import launched
 from benchmarks.measure import Bar, Row, interleaved, say, started, timed
 from benchmarks.mirror import Mirror
 
@@ -127,17 +128,8 @@ def _modules(python: str, words: Sequence[str], env: Mapping[str, str], cwd: Pat
 def _task(bench: Bench, family: str, folder: Path) -> Row:
     """What each task of a job starts: the words and the environment that `lumienv run` leaves behind."""
     say(f"run: a task on the {family} image")
-    recorder = fresh(bench.work / "recorder") / "apptainer"
-    recorder.write_text('#!/bin/sh\nprintf "%s\\0" "$@" >"${0%/*}/words"\nenv -0 >"${0%/*}/environment"\n')
-    recorder.chmod(0o755)
     env = bench.environment(LUMIENV_CACHE_DIR=str(bench.work / "run-cache"))
-    ours = [bench.lumienv, "run", "--launcher", "direct", "--", "python", "-c", _NOW]
-    started(ours, {**env, "LUMIENV_RUNTIME": str(recorder)}, folder)
-    words, environment = (
-        (recorder.parent / name).read_text().removesuffix("\0").split("\0")
-        for name in ("words", "environment")
-    )
-    task, task_env = [bench.runtime(), *words], dict(line.split("=", 1) for line in environment)
+    task, task_env = launched(bench, env, folder, ["python", "-c", _NOW])
     # The image's Python by its path, so that nothing has to be activated.
     bare = [bench.runtime(), "exec", str(bench.image(family)), _image_python(bench, family), "-c", _NOW]
     found = interleaved(
