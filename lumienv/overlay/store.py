@@ -168,9 +168,12 @@ class Store:
             if before == target:
                 return
             aside = self.root / f"{_ASIDE}{secrets.token_hex(6)}"
-            aside.symlink_to(target)
-            self._mark_replaced(before)  # a kill may come right after the switch
-            aside.replace(self.current)
+            try:
+                aside.symlink_to(target)
+                self._mark_replaced(before)  # a kill may come right after the switch
+                aside.replace(self.current)
+            finally:
+                aside.unlink(missing_ok=True)  # where an interruption came before the switch
             self._mark_replaced(before)
 
     def _mark_replaced(self, link: Path | None) -> None:
