@@ -117,6 +117,8 @@ class Releases:
             sdists = [i for i, name in enumerate(names) if not name.endswith(".whl")]
             indexes += sorted(sdists, key=lambda i: names[i].endswith(".zip"))
         if not indexes:
+            if self.exclude_newer is not None and wheels and all(self._is_too_new(files[i]) for i in wheels):
+                return Refusal(Kind.TOO_NEW, (files[wheels[0]].upload_time or "")[:10])
             return (
                 Refusal(Kind.OTHER_PLATFORM, _tags([names[i] for i in wheels]))
                 if wheels
@@ -136,11 +138,14 @@ class Releases:
         return yanked[0] if yanked else refusals[0]
 
     def _refusal(self, file: File) -> Refusal | None:
+        if self._is_too_new(file):  # first: on no Python and no image would it be taken
+            return Refusal(Kind.TOO_NEW, (file.upload_time or "")[:10])
         if file.requires_python and not python_fits(file.requires_python, self.platform.python):
             return Refusal(Kind.OTHER_PYTHON, file.requires_python)
-        if self.exclude_newer is not None and (file.upload_time or "9999")[:19] >= self.exclude_newer:
-            return Refusal(Kind.TOO_NEW, (file.upload_time or "")[:10])
         return None
+
+    def _is_too_new(self, file: File) -> bool:
+        return self.exclude_newer is not None and (file.upload_time or "9999")[:19] >= self.exclude_newer
 
     def usable(self, version: Version) -> bool:
         """Whether the release runs here and was not withdrawn by its authors (PEP 592)."""

@@ -296,6 +296,15 @@ def test_files_uploaded_at_or_after_exclude_newer_do_not_exist(
     assert world.taken("tool", exclude_newer=limit) == {"tool": expected}
 
 
+def test_no_image_is_proposed_for_a_release_that_is_too_new(world: World) -> None:
+    world.image("numpy==1.26.4")
+    world.offer("tool", "2.0", uploaded="2025-03-01T00:00:00Z", requires_python=">=3.14")
+    with pytest.raises(ResolutionError) as caught:
+        world.resolve("tool", exclude_newer="2025-01-01")
+    assert "image with Python" not in str(caught.value)
+    assert "exclude-newer" in str(caught.value)
+
+
 def test_an_exclude_newer_that_is_no_date_is_an_error(world: World) -> None:
     world.offer("tool", "1.0")
     with pytest.raises(ManifestError, match='exclude-newer is "yesterday", which is no date'):
