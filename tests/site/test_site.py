@@ -1,5 +1,6 @@
 """Sites: a cluster's facts as data."""
 
+import os
 import tomllib
 from importlib.resources import files
 from pathlib import Path
