@@ -12,7 +12,7 @@ LOOK = """
 import json, os, sys
 root = sys.prefix
 scripts = sorted(
-    [name, os.readlink(path) if os.path.islink(path) else open(path).read(), os.access(path, os.X_OK)]
+    [name, os.readlink(path) if os.path.islink(path) else open(path).read(), os.stat(path).st_mode & 0o111]
     for name in os.listdir(root + "/bin") for path in [root + "/bin/" + name]
 )
 sites = [entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]

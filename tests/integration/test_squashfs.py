@@ -38,11 +38,6 @@ def mine(lab, local, wheels):
 def test_the_same_lock_gives_the_same_bytes(lab, local, wheels, tmp_path, family):
     """Whatever the folder, the umask, the place for scratch work and the processors."""
     make_wheel(wheels, "thing", "1.0", modules=NASTY, entry_points={"thing-tool": "thing:main"})
-    # A source is built into a wheel here, by a backend that writes as the umask says.
-    source = tmp_path / "source"
-    (source / "own").mkdir(parents=True)
-    (source / "own/__init__.py").write_text("x = 1\n")
-    (source / "own/__init__.py").chmod(0o600)
     more = '[sync]\nmode = "squashfs"\n'
     local.write(f'path = "{lab.images[family]}"', ["thing"], more)
     local.lumienv("lock")
@@ -62,7 +57,8 @@ def test_the_same_lock_gives_the_same_bytes(lab, local, wheels, tmp_path, family
     assert made[0].read_bytes() == made[1].read_bytes()
 
     unpacked = tmp_path / "unpacked"
-    subprocess.run(["unsquashfs", "-q", "-n", "-d", unpacked, made[1]], check=True, capture_output=True)
+    words = ["sh", "-c", 'umask 022; exec "$@"', "sh", "unsquashfs", "-q", "-n", "-d", unpacked, made[1]]
+    subprocess.run(words, check=True, capture_output=True)
     names = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*")}
     assert not [
         name for name in names if re.search(r"uv_cache|\.lock$|CACHEDIR|gitignore|\.bat$|\.ps1$", name)
