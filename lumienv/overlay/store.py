@@ -101,23 +101,23 @@ class Store:
 
     def _make(self) -> None:
         """Make the store's folders, for this user alone to write to; what is there must be a store."""
-        if not self.root.is_dir():
-            self.root.mkdir(parents=True)
-        elif self.root.stat().st_uid != os.geteuid():
+        self.root.mkdir(parents=True, exist_ok=True)
+        if self.root.stat().st_uid != os.geteuid():
             name = owner_name(self.root.stat().st_uid)
             raise StoreError(
                 f"the store {self.root} was made by {name}",
                 hint='give each of you a store of their own: [sync] store = ".lumienv-$USER"\n'
                 f"or ask {name} to share this environment: lumienv sync --share",
             )
-        elif not self.generations.is_dir() and {path.name for path in self.root.iterdir()} - {_IGNORE}:
-            raise StoreError(
-                f"{self.root} is no store of lumienv's, and not empty",
-                hint="[sync] store names a folder that lumienv may have for itself",
-            )
-        if not self.generations.is_dir():  # made last: whoever finds it finds the rest
+        if not self.generations.is_dir():
+            strange = {path.name for path in self.root.iterdir()} - {_IGNORE}
+            if strange and not self.generations.is_dir():  # unless another writer has made it just now
+                raise StoreError(
+                    f"{self.root} is no store of lumienv's, and not empty",
+                    hint="[sync] store names a folder that lumienv may have for itself",
+                )
             (self.root / _IGNORE).write_text("*\n")
-            self.generations.mkdir(exist_ok=True)
+            self.generations.mkdir(exist_ok=True)  # made last: whoever finds it finds the rest
         (self.root / LEASES).mkdir(exist_ok=True)
         for folder in (self.root, self.generations):
             folder.chmod(folder.stat().st_mode & 0o7755)  # whatever the umask: others must not swap links
