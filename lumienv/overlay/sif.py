@@ -7,7 +7,9 @@ system with reflinks costs nothing at all.
 import fcntl
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,26 +68,6 @@ def append(generation: Generation, root: Path, snapshot: Snapshot, workshop: Wor
     Raises StoreError, ContainerError.
     """
     image, base, layer = generation.carrier, Path(generation.base_path), layer_of(generation)
-    with disk_errors("write the environment", root):
-        write_environment(root, generation.mount, snapshot.activation)
-        labels = labels_with(base_labels(base, workshop), layer)
-        (root / LABELS).write_text(json.dumps(labels))
-        (root / LABELS).chmod(0o644)
-        open_folders(root, generation.mount)
-    packed = workshop.scratch / "overlay.squashfs"
-    with workshop.report.step(f"packing the environment for {image.name}"):
-        pack(root, packed, workshop.processors)
-    copied = 0
-
-    def so_far() -> str:
-        return f"{copied / 1e6:.0f} MB"
-
-    with (
-        workshop.report.step(f"copying {generation.base_name}", so_far),
-        disk_errors("copy the image", image),
-    ):
-        for copied in copying(base, image):  # noqa: B007 - shown meanwhile
-            pass
     system = [item for item in data_objects(base) if item.kind == PARTITION and item.role == PRIMARY_SYSTEM]
     machine = snapshot.image.architecture or os.uname().machine
     if not system or machine not in _ARCHITECTURES:
@@ -95,9 +77,54 @@ def append(generation: Generation, root: Path, snapshot: Snapshot, workshop: Wor
         )
     options: tuple[str, ...] = ("--datatype", "4", "--partfs", "1", "--parttype", "4")
     options += ("--partarch", str(_ARCHITECTURES[machine]), "--groupid", str(system[0].group))
+    with disk_errors("write the environment", root):
+        write_environment(root, generation.mount, snapshot.activation)
+        labels = labels_with(base_labels(base, workshop), layer)
+        (root / LABELS).write_text(json.dumps(labels))
+        (root / LABELS).chmod(0o644)
+        open_folders(root, generation.mount)
+    packed = workshop.scratch / "overlay.squashfs"
+    copy = _Copy(base, image)
+    with workshop.report.step(f"copying {generation.base_name}, packing the environment", copy.so_far), copy:
+        pack(root, packed, workshop.processors)
     sif(workshop, generation, "add", *options, str(image), str(packed))
     packed.unlink()
     _renew_inspection(generation, labels, workshop)
+
+
+class _Copy:
+    """A copy that goes on while something else is done: one waits for the disk, the other computes."""
+
+    def __init__(self, source: Path, target: Path) -> None:
+        self._source, self._target = source, target
+        self._done = 0
+        self._given_up = threading.Event()
+        self._thread = ThreadPoolExecutor(1)
+
+    def so_far(self) -> str:
+        return f"{self._done / 1e6:.0f} MB"
+
+    def __enter__(self) -> None:
+        self._whole = self._thread.submit(self._copy)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Wait for the copy, unless what was done meanwhile has failed. Raises StoreError."""
+        if kind is not None:
+            self._given_up.set()
+        try:
+            with self._thread:
+                if kind is None:
+                    self._whole.result()
+        except BaseException:
+            self._given_up.set()
+            raise
+
+    def _copy(self) -> None:
+        with disk_errors("copy the image", self._target):
+            for done in copying(self._source, self._target):
+                self._done = done
+                if self._given_up.is_set():
+                    return
 
 
 def base_labels(base: Path, workshop: Workshop) -> str:

@@ -19,9 +19,10 @@ _OPTIONS = ("-noappend", "-no-xattrs", "-all-root", "-all-time", _TIME, "-mkfs-t
 
 # Every kernel and every squashfuse that runs containers reads gzip, as the images themselves are packed with
 # it; zstd depends on how both were built. Measured with h5py, datasets, rich, einops and what they need
-# (276 MB; CPU seconds, MB): gzip level 9, the default: 27.5, 88.4; level 6: 7.7, 89.0; level 1: 2.9, 100.5;
-# blocks of 1 MB: 28.8, 86.9 (and slower imports); zstd 15: 32.2, 79.2; zstd 3: 1.2, 91.3; xz: 47.9, 73.2.
-_COMPRESSION = ("-comp", "gzip", "-Xcompression-level", "6")
+# (245 MB; CPU seconds, MB): gzip level 9, the default: 22.8, 73.4; level 6: 6.3, 74.0; level 4: 3.2, 76.9;
+# level 1: 2.3, 83.9. On 276 MB of the same: level 9 in blocks of 1 MB: 28.8, 86.9 (and slower imports);
+# zstd 15: 32.2, 79.2; zstd 3: 1.2, 91.3; xz: 47.9, 73.2.
+_COMPRESSION = ("-comp", "gzip", "-Xcompression-level", "4")
 
 
 def find_program(name: str) -> str:
