@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from lumienv.manifest import Source
-from lumienv.manifest.reader import KEYS, read_manifest
+from lumienv.manifest.reader import read_manifest
+from lumienv.manifest.tables import KEYS
 
 EXAMPLE = Path(__file__).parents[1] / "lumienv.toml.example"
 

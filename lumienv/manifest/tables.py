@@ -1,0 +1,162 @@
+"""Values out of the tables of `lumienv.toml`, checked; a complaint names the file, the line and the key."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from lumienv.errors import ManifestError
+from lumienv.manifest import Dependency
+
+NAME = r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?"
+"""of a package or group (PEP 508, PEP 735)"""
+
+IMAGE_WAYS = ("name", "path", "uri", "host", "snapshot")
+IMAGE_SELECTORS = ("rocm", "python", "version", "hash")
+
+# Table → its keys. In [run.env], [slurm], [tasks], [dependency-groups], [image.assume] they are the user's.
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "": (
+        *("dependencies", "image", "dependency-groups", "sources", "resolve"),
+        *("index", "sync", "sif", "run", "slurm", "tasks"),
+    ),
+    "image": (*IMAGE_WAYS, *IMAGE_SELECTORS, "activate", "assume"),
+    "sources.*": ("index", "path", "editable", "git", "rev", "tag", "branch", "url", "subdirectory"),
+    "resolve": (
+        *("replace", "omit", "constraints", "overrides"),
+        *("exclude-newer", "prerelease", "resolution", "build"),
+    ),
+    "index": ("name", "url", "explicit", "format"),
+    "sync": ("mode", "store"),
+    "sif": ("builder", "output"),
+    "run": ("env", "bind", "entry"),
+}
+
+
+class Tables:
+    """Checks one file's tables; knows its text, so that a message can name the line."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        self.lines = text.splitlines()
+        self.table_number = 0
+        """which of several tables of one name is being read: [[index]]"""
+
+    def fail(self, key: str, problem: str, *, value: str | None = None, hint: str | None = None) -> NoReturn:
+        line = self.line(key, value)
+        where = f"{self.path.name}:{line}" if line else self.path.name
+        raise ManifestError(f"{where}: {key} {problem}", hint=hint)
+
+    def line(self, key: str, value: str | None = None) -> int | None:
+        """The 1-based line on which `key` (dotted) stands, or `value` in it, as far as text search goes."""
+        *tables, last = key.split(".")
+        table, start = "", 0
+        if tables:
+            table = ".".join(tables)
+            header = re.compile(rf"\s*\[\[?\s*{re.escape(table)}\s*\]")
+            starts = [number + 1 for number, line in enumerate(self.lines) if header.match(line)]
+            if starts:
+                start = starts[min(self.table_number, len(starts) - 1)]
+            else:  # the table is written inline, or with dotted keys: its own line will do
+                return self.line(table, value)
+        pattern = re.compile(rf"""\s*(?:\[\[?\s*)?["']?{re.escape(last)}["']?\s*(?:=|\]|\.)""")
+        for number in range(start, len(self.lines)):
+            if pattern.match(self.lines[number]):
+                return self._value_line(number, value) + 1
+            if table and re.match(r"\s*\[", self.lines[number]):
+                break
+        return start or None
+
+    def _value_line(self, number: int, value: str | None) -> int:
+        if value is not None:
+            quoted = {json.dumps(value), f"'{value}'"}
+            for later in range(number, len(self.lines)):
+                if any(form in self.lines[later] for form in quoted):
+                    return later
+        return number
+
+    def known(self, table: Mapping[str, Any], name: str, shown: str | None = None) -> None:
+        keys = KEYS[name]
+        for key in table:
+            if key not in keys:
+                full = ".".join(filter(None, [shown or name, key]))
+                close = _close(key, keys)
+                self.fail(
+                    full,
+                    "is not a key that lumienv knows",
+                    hint=f"did you mean {close[0]}?" if close else f"known here: {', '.join(keys)}",
+                )
+
+    def table(self, data: dict[str, Any], key: str, prefix: str = "") -> dict[str, Any]:
+        value = data.get(key, {})
+        if not isinstance(value, dict):
+            self.fail(prefix + key, "must be a table")
+        return value
+
+    def text(self, table: Mapping[str, Any], key: str, default: str, name: str | None = None) -> str:
+        is_text: Callable[[Any], bool] = lambda value: isinstance(value, str)  # noqa: E731
+        text = str(self._value(table, key, default, is_text, "must be text", name))
+        if "\0" in text:
+            self.fail(key, "contains a NUL character, which no command could be given")
+        return text
+
+    def named_text(self, table: Mapping[str, Any], prefix: str, name: str) -> str:
+        """The text under a name that the user has chosen, dots and all."""
+        return self.text(table, f"{prefix}.{name}", "", name)
+
+    def flag(self, table: Mapping[str, Any], key: str) -> bool:
+        is_flag: Callable[[Any], bool] = lambda value: isinstance(value, bool)  # noqa: E731
+        return bool(self._value(table, key, False, is_flag, "must be true or false"))
+
+    def texts(self, table: Mapping[str, Any], key: str) -> tuple[str, ...]:
+        return tuple(
+            self._value(
+                table,
+                key,
+                [],
+                lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
+                "must be a list of texts",
+            )
+        )
+
+    def names(self, table: Mapping[str, Any], key: str) -> tuple[str, ...]:
+        """Names of packages: a range would be taken for a part of the name, and never match."""
+        names = self.texts(table, key)
+        for name in names:
+            if not re.fullmatch(NAME, name, re.ASCII):
+                hint = "ranges go into [resolve] constraints"
+                self.fail(key, f'takes names of packages alone, not "{name}"', value=name, hint=hint)
+        return names
+
+    def choice(self, table: Mapping[str, Any], key: str, choices: Sequence[str], default: str) -> str:
+        value = self.text(table, key, default)
+        if value not in choices:
+            close = _close(value, choices)
+            hint = f"did you mean {close[0]}?" if close else None
+            self.fail(key, f'is "{value}"; it can be {", ".join(choices)}', value=value, hint=hint)
+        return value
+
+    def dependencies(self, table: Mapping[str, Any], key: str) -> tuple[Dependency, ...]:
+        return tuple(Dependency(text, key, self.line(key, text)) for text in self.texts(table, key))
+
+    def _value(
+        self,
+        table: Mapping[str, Any],
+        key: str,
+        default: Any,
+        fits: Callable[[Any], bool],
+        problem: str,
+        name: str | None = None,
+    ) -> Any:
+        value = table.get(name or key.rpartition(".")[2], default)
+        if not fits(value):
+            number = isinstance(value, (int, float))
+            self.fail(key, f"{problem}, not {json.dumps(value)}" if number else problem)
+        return value
+
+
+def _close(word: str, known: Sequence[str]) -> list[str]:
+    import difflib  # only for a mistake: every job reads a manifest
+
+    return difflib.get_close_matches(word, known, n=1)
