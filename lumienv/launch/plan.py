@@ -143,11 +143,14 @@ def _writable_image(generation: Generation) -> tuple[str, ...]:
 def _written_as(
     generation: Generation, manifest: Manifest, environ: Mapping[str, str]
 ) -> tuple[tuple[str, str], ...]:
-    link = shlex.quote(str(manifest.store_path / "current"))
-    pieces = [(str(generation.path), f'"$(readlink -f {link})"')]
-    doubled = str(generation.path).replace('"', '""')  # as --mount's CSV writes it
-    if doubled != str(generation.path):
-        pieces.insert(0, (doubled, f'"$(readlink -f {link} | sed \'s/"/""/g\')"'))
+    current = manifest.store_path / "current"
+    link = shlex.quote(str(current))
+    pieces = []
+    if os.path.realpath(current) == os.path.realpath(generation.path):  # else it is named itself
+        pieces.append((str(generation.path), f'"$(readlink -f {link})"'))
+        doubled = str(generation.path).replace('"', '""')  # as --mount's CSV writes it
+        if doubled != str(generation.path):
+            pieces.insert(0, (doubled, f'"$(readlink -f {link} | sed \'s/"/""/g\')"'))
     if generation.base_kind == "host" and environ.get("PATH"):
         pieces.append((":" + environ["PATH"], ':"$PATH"'))
     return tuple(pieces)

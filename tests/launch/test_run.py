@@ -381,8 +381,10 @@ def test_a_command_leaves_a_lease_and_a_printed_line_none(project: Synced) -> No
 def test_a_printed_line_that_names_another_mode_is_remembered(project: Synced) -> None:
     """It cannot resolve `current` when it starts."""
     made = other_mode(project)
-    project.plan("python", mode="squashfs", print_only=True)
+    line = str(project.plan("python", mode="squashfs", print_only=True))
     assert leases(project) == {"printed": f"{made.path.name}\n"}
+    assert str(made.path) in line
+    assert "readlink" not in line
 
 
 def test_without_a_place_for_leases_a_command_runs_all_the_same(project: Synced) -> None:
