@@ -110,7 +110,10 @@ class Store:
                 f"or ask {name} to share this environment: lumienv sync --share",
             )
         if not self.generations.is_dir():
-            strange = {path.name for path in self.root.iterdir()} - {_IGNORE}
+            names = {path.name for path in self.root.iterdir()}
+            strange = names - {_IGNORE}
+            if LEASES in names and _IGNORE in names:  # a store whose `generations` somebody has removed
+                strange -= {LEASES, "lock", "current"}
             if strange and not self.generations.is_dir():  # unless another writer has made it just now
                 raise StoreError(
                     f"{self.root} is no store of lumienv's, and not empty",

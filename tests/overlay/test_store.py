@@ -1,6 +1,7 @@
 """The store: generations are built aside, published whole, and swapped by rename."""
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -322,3 +323,10 @@ def test_a_folder_with_other_things_in_it_is_no_store(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="is no store of lumienv's"), Store(tmp_path).writing(pytest.fail):
         pytest.fail("it was written to")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_store_whose_environments_were_removed_by_hand_is_still_one(store: Store) -> None:
+    publish(store)
+    shutil.rmtree(store.generations)
+    publish(store, "b")
+    assert content(store) == "b"
