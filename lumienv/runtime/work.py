@@ -78,8 +78,11 @@ def _own() -> list[int]:
 
 
 def _user(process: Path) -> int:
-    """The real user of a process; its directory belongs to root where it is setuid."""
-    for line in (process / "status").read_text().splitlines():
+    """The real user of a process; its directory belongs to root where it is setuid.
+
+    The kernel cuts a process's name at 15 bytes, in the middle of a letter if need be.
+    """
+    for line in (process / "status").read_text(errors="replace").splitlines():
         if line.startswith("Uid:"):
             return int(line.split()[1])
     return -1
@@ -94,6 +97,6 @@ def _is_marked(process: int, mark: str) -> bool:
 def _session(process: int) -> int:
     """Its session's number; 0 for one that is gone, and for what has ended and waits for its parent."""
     with suppress(OSError):
-        fields = (_PROC / str(process) / "stat").read_text().rpartition(")")[2].split()
+        fields = (_PROC / str(process) / "stat").read_text(errors="replace").rpartition(")")[2].split()
         return 0 if fields[0] == "Z" else int(fields[3])
     return 0

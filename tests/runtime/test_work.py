@@ -76,3 +76,13 @@ def test_a_name_that_says_nothing_is_nobodys(label: str) -> None:
 def test_what_is_started_carries_the_mark() -> None:
     told = capture([sys.executable, "-c", "import os; print(os.environ['LUMIENV_WORK'])"], env={})
     assert told.stdout.strip() == work.token()
+
+
+def test_a_process_whose_name_is_cut_in_the_middle_of_a_letter_disturbs_nobody() -> None:
+    program = "open('/proc/self/comm', 'wb').write(b'jobb-p\\xc3'); print('named', flush=True); input()"
+    words = [sys.executable, "-c", program]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as cut:
+        assert cut.stdout is not None
+        assert cut.stdout.readline() == b"named\n"
+        assert work.clear_away("999999999-mark")
+        cut.terminate()
