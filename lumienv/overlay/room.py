@@ -16,8 +16,7 @@ _BLOCK = 4096
 # Beside the packages: the interpreter's links, the image's scripts, what describes a generation.
 _BASIS = 400_000
 _BASIS_FILES = 150
-# Bytecode is about as large as its source, and packed by a half: 0.93 and 0.46 over h5py, datasets, rich,
-# einops and what they need, on CPython 3.12.
+# An estimate: bytecode is about as large as its source, and packed by a half.
 _PACKED_BYTECODE = 0.5
 # What a wheel's compression leaves, squashfs leaves too; its blocks are cut anew.
 _PACKED_WHEEL = 1.1
