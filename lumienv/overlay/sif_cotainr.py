@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from lumienv.errors import StoreError
@@ -65,7 +66,7 @@ def repack(generation: Generation, root: Path, snapshot: Snapshot, workshop: Wor
     if done.returncode != 0 or not generation.carrier.is_file():
         raise _failure(done, generation, workshop, doing())
     took = time.monotonic() - began
-    return f"cotainr took {took:.0f} s; {_cost_of_appending(generation, _read(stages), tree_size)}"
+    return f"cotainr took {took:.0f} s; {cost_of_appending(generation, _read(stages), tree_size)}"
 
 
 def _child(workshop: Workshop) -> Command:
@@ -125,17 +126,22 @@ def _failure(done: Completed, generation: Generation, workshop: Workshop, doing:
     )
 
 
-def _cost_of_appending(generation: Generation, stages: Sequence[tuple[str, float]], tree_size: int) -> str:
+def cost_of_appending(generation: Generation, stages: Sequence[tuple[str, float]], tree_size: int) -> str:
     """From this run's own figures: the base's size over the speed of a copy, the tree's share of packing."""
     base = Path(generation.base_path)
     size = base.stat().st_size
     sample = generation.carrier.with_name(".sample")
     began = time.monotonic()
     copied = 0
-    for copied in copying(base, sample, most=_SAMPLE):  # noqa: B007
-        pass
+    try:
+        for copied in copying(base, sample, most=_SAMPLE):  # noqa: B007
+            pass
+    except OSError:  # no room left for a sample: that is no reason to lose the image
+        return f"--builder append: one copy of the base, {size / 1e6:.0f} MB"
+    finally:
+        with suppress(OSError):
+            sample.unlink()
     seconds = time.monotonic() - began
-    sample.unlink()
     copy = seconds * size / copied if copied else seconds
     times = dict(stages)
     packing = times.get("clearing up", 0.0) - times.get("packing the image", 0.0)

@@ -57,7 +57,7 @@ def materialise(
         fetched.wheels, _direct_names(project.manifest, generation.groups), lock.provided, replaced
     )
     runtime = project.runtime()
-    if generation.mode == "squashfs":
+    if generation.mode == "squashfs" or generation.builder == "append":
         find_program("mksquashfs")  # before anything is built
     base_size = snapshot.image.size if generation.mode == "sif" else 0
     check_room(
