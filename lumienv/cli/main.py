@@ -3,7 +3,6 @@
 import functools
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from lumienv import __version__
+from lumienv.cli.ending import INTERRUPTED, clean_up_first, status_of
 from lumienv.errors import LumienvError
 from lumienv.ui import Output, colored, show_error
 
@@ -112,29 +112,8 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def main() -> NoReturn:
     """Run the command line, and turn every failure into a sentence and an exit status."""
-    for end in _ENDS:
-        # Like Ctrl-C: what was begun is cleaned up. A job's end on LUMI comes as SIGTERM, that of a terminal
-        # as SIGHUP, unless nohup has switched that off.
-        if signal.getsignal(end) != signal.SIG_IGN:
-            signal.signal(end, _interrupt)
+    clean_up_first()
     sys.exit(guarded(_invoke))
-
-
-_ENDS = (signal.SIGTERM, signal.SIGHUP)
-
-
-class _EndedError(KeyboardInterrupt):
-    """Told to end; `status` is the exit status that says by which signal."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.status = 128 + number
-
-
-def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001
-    for end in _ENDS:
-        signal.signal(end, signal.SIG_IGN)  # the other one often follows, and would cut the cleaning up short
-    raise _EndedError(number)
 
 
 def _invoke() -> object:
@@ -160,8 +139,8 @@ def guarded(call: Callable[[], Any]) -> int:
         error.show()
         return 2
     except (click.Abort, KeyboardInterrupt) as error:
-        show_error(LumienvError("interrupted: nothing was changed, what was there before still works"))
-        return error.status if isinstance(error, _EndedError) else 130
+        show_error(LumienvError(INTERRUPTED))
+        return status_of(error)
     except BrokenPipeError:
         # Whoever read the output has gone (`lumienv … | head`): nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

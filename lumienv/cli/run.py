@@ -34,8 +34,12 @@ def run(arguments: RunArguments) -> int:
 
         show_error(error, colored(arguments.color, os.environ))
         return error.exit_code
-    except KeyboardInterrupt:
-        return 130
+    except KeyboardInterrupt as error:
+        from lumienv.cli.ending import INTERRUPTED, status_of
+        from lumienv.ui import colored, show_error
+
+        show_error(LumienvError(INTERRUPTED), colored(arguments.color, os.environ))
+        return status_of(error)
     except Exception as error:
         from lumienv.cli.main import show_bug
 
@@ -44,10 +48,12 @@ def run(arguments: RunArguments) -> int:
 
 
 def _sync(folder: Path, reason: str, arguments: RunArguments) -> None:
+    from lumienv.cli.ending import clean_up_first
     from lumienv.project import open_project
     from lumienv.project.sync import sync
     from lumienv.ui import Output, colored
 
+    clean_up_first()  # the command has its signals back: becoming it resets them
     # What the command prints must stay its own: this goes to standard error.
     color = colored(arguments.color, os.environ)
     output = Output(arguments.quiet, int(arguments.verbose), color, not arguments.no_progress)

@@ -265,3 +265,18 @@ def test_of_eight_syncs_at_once_one_is_killed_and_the_others_succeed(scene):
     scene.old_runs()
     assert len(scene.generations() - before) == 2
     scene.nothing_is_left()
+
+
+def test_a_sync_on_the_way_of_a_run_cleans_up_however_often_it_is_told_to_end(directory_scene, tmp_path):
+    scene = directory_scene
+    telling = """
+case "$*" in */bin/sh*) for i in 1 2 3; do kill -TERM $PPID; kill -HUP $PPID; kill -INT $PPID; done;; esac
+exec "$real" "$@"
+"""
+    folder = wrapper(tmp_path, shutil.which("singularity"), "singularity", telling)
+    said = scene.workspace.try_("run", "--", "true", PATH=f"{folder}:{os.environ['PATH']}")
+    assert said.status in (129, 130, 143), said
+    assert said.err.endswith("error: interrupted: what was there before still works\n")
+    scene.nothing_is_left()
+    scene.old_runs()
+    scene.recovers()
