@@ -9,9 +9,10 @@ from lumienv.image.base import host_base, sif_base
 from lumienv.image.probing import take_snapshot
 from lumienv.image.snapshot import Base, Snapshot
 from lumienv.launch.plan import runtime_of, surroundings_of
+from lumienv.launch.run import chosen_generation
 from lumienv.lockdigest import LOCK_NAME, bytes_digest
 from lumienv.overlay.damage import Damage, Findings, carrier_damage, look_again
-from lumienv.overlay.generation import CARRIERS, Generation, current_generation, distrust, read_generation
+from lumienv.overlay.generation import CARRIERS, Generation, current_generation, distrust
 from lumienv.overlay.records import FILE_NAME, Records, read_records
 from lumienv.project import Project
 from lumienv.resolve.check import missing_from_image
@@ -58,15 +59,7 @@ def _generation(project: Project, mode: str | None) -> Generation:
         current = current_generation(store.root)
         if current.mode == mode:
             return current
-    newest_first = sorted(
-        store.generations.glob(f"{mode}-*"), key=lambda path: path.stat().st_mtime, reverse=True
-    )
-    for path in newest_first:
-        with suppress(StoreError):
-            return read_generation(path)
-    raise StoreError(
-        f"there is no environment of the mode {mode} here", hint=f"make one: lumienv sync --mode {mode}"
-    )
+    return chosen_generation(project.manifest, mode, project.environ, fitting=False)
 
 
 def _findings(project: Project, generation: Generation, imports: bool) -> Findings:
