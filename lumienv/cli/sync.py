@@ -1,6 +1,7 @@
 """`lumienv sync`"""
 
 import os
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -129,10 +130,21 @@ def _check(opened: Project, output: Output, wanted: dict[str, Any], as_json: boo
         return 0 if reason is None else 1
     if reason is not None:
         raise StoreError(
-            f"the environment is not up to date: {reason}", hint="bring it up to date: lumienv sync"
+            f"the environment is not up to date: {reason}",
+            hint=f"bring it up to date: {shlex.join(_words(wanted))}",
         )
     output.result("the environment is up to date")
     return 0
+
+
+def _words(wanted: dict[str, Any]) -> list[str]:
+    """The sync that was asked about."""
+    words = ["lumienv", "sync"]
+    for option in ("mode", "builder"):
+        words += [f"--{option}", wanted[option]] if wanted[option] else []
+    for option, names in (("--group", wanted["groups"]), ("--no-group", wanted["no_groups"])):
+        words += [word for name in names for word in (option, name)]
+    return words
 
 
 def _dry_run(opened: Project, output: Output, wanted: dict[str, Any], as_json: bool) -> None:

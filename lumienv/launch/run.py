@@ -120,25 +120,33 @@ def _is_elses(store: Path) -> bool:
 
 
 def _remedy(manifest: Manifest, environ: Mapping[str, str], mode: str | None = None) -> str:
-    """The command that makes the environment anew, as it is."""
-    words = ["lumienv", "sync"]
-    try:
-        generation = current_generation(manifest.store_path)
-    except StoreError:
-        generation = None
+    """What to do about an environment that is missing or stale."""
+    words = sync_words(manifest, mode)
     if "SLURM_JOB_ID" in environ:
-        words += ["-C", str(manifest.directory)]
-    if mode is not None or (generation is not None and generation.mode != manifest.mode):
-        words += ["--mode", mode or (generation.mode if generation else manifest.mode)]
-    for group in generation.groups if generation is not None else ():
-        if group in manifest.groups and group != "dev":
-            words += ["--group", group]
-    if generation is not None and "dev" in manifest.groups and "dev" not in generation.groups:
-        words.append("--no-dev")
+        words[2:2] = ["-C", str(manifest.directory)]
     line = shlex.join(words)
     if "SLURM_JOB_ID" not in environ:
         return f"bring it up to date first: {line}" if mode is None else f"make it: {line}"
     return f"on a login node, run: {line}\nor use it as it is with: lumienv run --no-sync"
+
+
+def sync_words(manifest: Manifest, mode: str | None = None) -> list[str]:
+    """The command that makes the current environment anew as it is, or one like it of `mode`."""
+    words = ["lumienv", "sync"]
+    try:
+        have = current_generation(manifest.store_path)
+    except StoreError:
+        return [*words, "--mode", mode] if mode is not None else words
+    if mode is not None or have.mode != manifest.mode:
+        words += ["--mode", mode or have.mode]
+    if mode in (None, have.mode) and have.builder not in ("", manifest.sif.builder):
+        words += ["--builder", have.builder]
+    for group in have.groups:
+        if group in manifest.groups and group != "dev":
+            words += ["--group", group]
+    if "dev" in manifest.groups and "dev" not in have.groups:
+        words.append("--no-dev")
+    return words
 
 
 def why_stale(manifest: Manifest, *, look: bool = True) -> str | None:

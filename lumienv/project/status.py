@@ -1,6 +1,7 @@
 """What a project has, and what is stale: starts nothing that its files name, and writes nothing."""
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from lumienv.image.base import sif_base
 from lumienv.image.catalog import find_image
 from lumienv.image.probing import cached_snapshot
 from lumienv.image.snapshot import Base, Snapshot
-from lumienv.launch.run import misfit, why_stale
+from lumienv.launch.run import misfit, sync_words, why_stale
 from lumienv.lockfile import Lock, read_lock
 from lumienv.manifest.changes import what_changed
 from lumienv.overlay.generation import all_generations, read_generation
@@ -78,10 +79,7 @@ def status(project: Project) -> Status:
     if image.problem:
         remedy = "lumienv image list"
     elif locked.problem or problem:
-        remedy = "lumienv sync"
-        current = next((one for one in environments if one.current and one.mode), None)
-        if current is not None and current.mode != project.manifest.mode:
-            remedy += f" --mode {current.mode}"
+        remedy = shlex.join(sync_words(project.manifest))
     return Status(image, locked, environments, problem, remedy)
 
 

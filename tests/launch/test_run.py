@@ -16,7 +16,7 @@ from lumienv.image.probing import take_snapshot
 from lumienv.image.snapshot import Base
 from lumienv.launch.arguments import RunArguments
 from lumienv.launch.plan import LaunchPlan
-from lumienv.launch.run import become, chosen_generation, plan_run, task_words, why_stale
+from lumienv.launch.run import become, chosen_generation, plan_run, sync_words, task_words, why_stale
 from lumienv.lockdigest import LOCK_NAME, bytes_digest
 from lumienv.manifest import find_manifest
 from lumienv.manifest.reader import read_manifest
@@ -363,6 +363,17 @@ def test_a_stale_environment_in_a_job_names_the_command_that_makes_the_same_anew
         project.plan("python", environ={"SLURM_JOB_ID": "7"})
     words = f"lumienv sync -C {project.folder} --mode squashfs --group docs --no-dev"
     assert words in (caught.value.hint or "")
+
+
+def test_what_makes_an_image_anew_names_its_builder(project: Synced) -> None:
+    store = Store(project.folder / ".lumienv")
+    made = replace(current_generation(store.root), mode="sif", builder="append")
+    with store.writing(pytest.fail), store.staging() as staged:
+        made.at(staged).carrier.write_text("image")
+        store.publish(staged, made)
+    manifest = read_manifest(project.folder / "lumienv.toml")
+    assert sync_words(manifest) == ["lumienv", "sync", "--mode", "sif", "--builder", "append"]
+    assert sync_words(manifest, "venv") == ["lumienv", "sync", "--mode", "venv"]
 
 
 def leases(project: Synced) -> dict[str, str]:
