@@ -42,6 +42,16 @@ def check_output(output: Path) -> None:
         )
 
 
+def check_not_base(output: Path, base: str) -> None:
+    """Refuse to replace the image that is built upon, whoever made it. Raises StoreError."""
+    with suppress(OSError):
+        if output.samefile(base):
+            raise StoreError(
+                f"{output} is the image that the environment is built on, so it is not replaced",
+                hint="choose another name: [sif] output, or --output FILE",
+            )
+
+
 def put_out(generation: Generation, output: Path) -> None:
     """Have the image of a published generation at `output` too, atomically. Raises StoreError."""
     carrier = generation.carrier

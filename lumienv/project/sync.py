@@ -16,7 +16,7 @@ from lumienv.lockdigest import LOCK_NAME
 from lumienv.lockfile import Lock, LockedSource, LockedWheel, read_lock
 from lumienv.manifest import BUILDERS, MODES, Manifest
 from lumienv.overlay.generation import MOUNT, Entrance, Generation
-from lumienv.overlay.output import check_output, image_is_whole, put_out
+from lumienv.overlay.output import check_not_base, check_output, image_is_whole, put_out
 from lumienv.overlay.trust import note_down
 from lumienv.project import Project, Report, base_of, saved_snapshot, snapshot_of
 from lumienv.project.lock import LockOutcome, lock
@@ -95,6 +95,8 @@ def sync(
     if current is None:
         raise LockError("there is no lock yet", hint="make one: lumienv lock")
     base = base_of(project, current)
+    if wanted_at is not None:
+        check_not_base(wanted_at, base.path)
     snapshot = snapshot_of(project, base)
     check_guard(current, snapshot)
     chosen = carried(current.selected(snapshot, selected), chosen_mode, report)

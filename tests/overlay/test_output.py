@@ -8,7 +8,7 @@ from sif_files import DataObject, sif
 from lumienv.errors import StoreError
 from lumienv.image.description import FILE_NAME, Layer, description
 from lumienv.image.sif import GENERIC_JSON
-from lumienv.overlay.output import check_output
+from lumienv.overlay.output import check_not_base, check_output
 
 LAYER = Layer("/opt/lumienv", "base.sif", "sif:1", "sha256:1", "append", "0.1.0", "3.12.1")
 OURS = sif([DataObject(b"root"), DataObject(description([LAYER]).encode(), GENERIC_JSON, name=FILE_NAME)])
@@ -48,3 +48,12 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     tmp_path.chmod(0o555)
     with pytest.raises(StoreError, match="permission denied"):
         check_output(tmp_path / "image.sif")
+
+
+@pytest.mark.parametrize("name", ["base.sif", "link.sif"])
+def test_the_image_that_is_built_upon_is_never_replaced(tmp_path, name):
+    (tmp_path / "base.sif").write_bytes(OURS)
+    (tmp_path / "link.sif").symlink_to("base.sif")
+    with pytest.raises(StoreError, match="is the image that the environment is built on"):
+        check_not_base(tmp_path / name, str(tmp_path / "base.sif"))
+    check_not_base(tmp_path / "other.sif", str(tmp_path / "base.sif"))
