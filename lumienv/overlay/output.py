@@ -53,7 +53,10 @@ def check_not_base(output: Path, base: str) -> None:
 
 
 def put_out(generation: Generation, output: Path) -> None:
-    """Have the image of a published generation at `output` too, atomically. Raises StoreError."""
+    """Have the image of a published generation at `output` too, atomically. Raises StoreError.
+
+    One that somebody else shares stays whole in their store.
+    """
     carrier = generation.carrier
     image = Path(os.path.realpath(carrier))
     if output.exists() and output.samefile(image):
@@ -74,7 +77,7 @@ def put_out(generation: Generation, output: Path) -> None:
         finally:
             with suppress(OSError):
                 aside.unlink()
-        if not linked and not carrier.is_symlink():
+        if not linked and not carrier.is_symlink() and carrier.parent.stat().st_uid == os.geteuid():
             link = beside(carrier)
             link.symlink_to(Path(os.path.realpath(output)))
             link.replace(carrier)

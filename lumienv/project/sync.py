@@ -106,9 +106,10 @@ def sync(
         adopted = store.adopt(chosen_mode, digest)
         if adopted is None or share:
             raise _not_shared(project, store.owner, adopted is not None)
-        return SyncOutcome(
-            adopted, built=False, installed=len(chosen), locked=outcome, shared_by=owner_name(store.owner)
-        )
+        if wanted_at is not None:
+            put_out(adopted, wanted_at)
+        by = owner_name(store.owner)
+        return SyncOutcome(adopted, False, len(chosen), locked=outcome, output=wanted_at, shared_by=by)
     with store.writing(report.note):
         whole = image_is_whole if chosen_mode == "sif" else lambda _: True
         known = store.find(chosen_mode, digest, whole)

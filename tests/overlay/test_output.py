@@ -1,6 +1,8 @@
 """Where the image may be put beside the store, and what is never written over."""
 
 import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from sif_files import DataObject, sif
@@ -8,7 +10,8 @@ from sif_files import DataObject, sif
 from lumienv.errors import StoreError
 from lumienv.image.description import FILE_NAME, Layer, description
 from lumienv.image.sif import GENERIC_JSON
-from lumienv.overlay.output import check_not_base, check_output
+from lumienv.overlay.generation import Generation
+from lumienv.overlay.output import check_not_base, check_output, put_out
 
 LAYER = Layer("/opt/lumienv", "base.sif", "sif:1", "sha256:1", "append", "0.1.0", "3.12.1")
 OURS = sif([DataObject(b"root"), DataObject(description([LAYER]).encode(), GENERIC_JSON, name=FILE_NAME)])
@@ -57,3 +60,15 @@ def test_the_image_that_is_built_upon_is_never_replaced(tmp_path, name):
     with pytest.raises(StoreError, match="is the image that the environment is built on"):
         check_not_base(tmp_path / name, str(tmp_path / "base.sif"))
     check_not_base(tmp_path / "other.sif", str(tmp_path / "base.sif"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not Path("/dev/shm").is_dir(), reason="needs root, another disk")
+def test_what_somebody_shares_is_copied_out_and_stays_whole_in_their_store(tmp_path):
+    theirs = Generation(tmp_path, "", "sif", "sif", "/b.sif", "b.sif", "", {}, "", "", "apptainer", "")
+    theirs.carrier.write_bytes(OURS)
+    os.chown(tmp_path, 12345, 12345)
+    with TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        put_out(theirs, Path(elsewhere) / "mine.sif")
+        assert (Path(elsewhere) / "mine.sif").read_bytes() == OURS
+    assert not theirs.carrier.is_symlink()
+    assert theirs.carrier.read_bytes() == OURS
