@@ -5,6 +5,7 @@ A hard link, so that it takes no room; across file systems the only copy, with a
 
 import errno
 import os
+import shlex
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,7 +24,8 @@ def check_output(output: Path) -> None:
     folder = output.parent
     if not folder.is_dir():
         raise StoreError(
-            f"the image cannot be put in {folder}: there is no such folder", hint=f"mkdir -p {folder}"
+            f"the image cannot be put in {folder}: there is no such folder",
+            hint=f"mkdir -p {shlex.quote(str(folder))}",
         )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise StoreError(

@@ -7,6 +7,7 @@ system with reflinks costs nothing at all.
 import fcntl
 import json
 import os
+import shlex
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -175,11 +176,12 @@ def sif(workshop: Workshop, generation: Generation, *words: str) -> None:
     done = workshop.call("sif", *words)
     if done.returncode != 0:
         said = [line for line in done.stderr.splitlines() if line.strip() and "sage" not in line]
+        store = shlex.quote(str(generation.path.parent))
         raise StoreError(
             f"the environment could not be put into the image: {Path(workshop.runtime.program).name} sif "
             f"{words[0]} failed",
             *said[:3],
-            hint=f"see what room is left: df -h {generation.path.parent}; the old environment still works\n"
+            hint=f"see what room is left: df -h {store}; the old environment still works\n"
             "the other builder may do: lumienv sync --mode sif --builder "
             + ("cotainr" if generation.builder == "append" else "append"),
         )

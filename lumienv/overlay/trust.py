@@ -9,6 +9,7 @@ has to belong to them still.
 
 import hashlib
 import os
+import shlex
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -82,7 +83,7 @@ def check_untouchable(paths: Iterable[Path], owners: Collection[int]) -> None:
         if status.st_mode & 0o022:
             raise StoreError(
                 f"{path} could have been changed by others: it is writable for its group or for everybody",
-                hint=f"run `lumienv sync` to make it anew, or: chmod go-w {path}",
+                hint=f"run `lumienv sync` to make it anew, or: chmod go-w {shlex.quote(str(path))}",
             )
 
 

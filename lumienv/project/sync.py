@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -220,7 +221,7 @@ def _output(manifest: Manifest, mode: str, typed: Path | None) -> Path | None:
         if typed is not None:
             raise UsageError(
                 f"--output {typed} is for an image, and the mode is {mode}",
-                hint=f"lumienv sync --mode sif --output {typed}",
+                hint=f"lumienv sync --mode sif --output {shlex.quote(str(typed))}",
             )
         return None
     written = os.path.expanduser(os.path.expandvars(manifest.sif.output))  # noqa: PTH111
