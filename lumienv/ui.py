@@ -154,6 +154,11 @@ def _clock(text: str, detail: Callable[[], str], color: bool | None) -> Iterator
         yield
 
 
+def counted(number: int, what: str) -> str:
+    """`1 package`, `2 packages`."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def megabytes(size: int) -> str:
     """A size in bytes as people read it."""
     return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"

@@ -9,7 +9,7 @@ from lumienv.launch.run import misfit
 from lumienv.overlay.clean import clean
 from lumienv.overlay.queue import ask_queue, slurm_is_here
 from lumienv.project import open_project
-from lumienv.ui import megabytes, plain
+from lumienv.ui import counted, megabytes, plain
 
 
 @click.command(name="clean")
@@ -54,6 +54,6 @@ def command(common: Common, dry_run: bool, as_json: bool) -> None:
     for old in outcome.removed:
         output.result(f"{old.path.name} ({megabytes(old.size)})", "-")
     total = megabytes(sum(old.size for old in outcome.removed))
-    count = len(outcome.removed)
-    what = f"{count} environment{'s' if count != 1 else ''}, {total}"
-    output.result(f"{'would remove' if dry_run else 'removed'} {what}" if count else "nothing to remove")
+    what = f"{counted(len(outcome.removed), 'environment')}, {total}"
+    removed = f"{'would remove' if dry_run else 'removed'} {what}"
+    output.result(removed if outcome.removed else "nothing to remove")

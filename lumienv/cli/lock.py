@@ -7,7 +7,7 @@ import click
 from lumienv.cli.main import Common, common_options
 from lumienv.project import open_project
 from lumienv.project.lock import LockOutcome, lock
-from lumienv.ui import Output
+from lumienv.ui import Output, counted
 
 
 @click.command(name="lock")
@@ -61,7 +61,7 @@ def command(
 def show_lock(output: Output, outcome: LockOutcome) -> None:
     """What changed, a line a package."""
     if outcome.fresh:
-        output.result(f"{outcome.path.name} is up to date ({outcome.total} packages)")
+        output.result(f"{outcome.path.name} is up to date ({counted(outcome.total, 'package')})")
         return
     for line in outcome.provided:
         output.result(f"{line} from the image", "=")
@@ -75,8 +75,4 @@ def show_lock(output: Output, outcome: LockOutcome) -> None:
         output.result(line, "+")
     verb = "locked" if outcome.written else "would lock"
     base = f" on top of {len(outcome.provided)} of the image's" if outcome.provided else ""
-    output.result(f"{verb} {_count(outcome.total, 'package')}{base}, in {outcome.seconds:.1f} s")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    output.result(f"{verb} {counted(outcome.total, 'package')}{base}, in {outcome.seconds:.1f} s")

@@ -8,7 +8,7 @@ from lumienv.cli.main import Common, common_options
 from lumienv.lockdigest import LOCK_NAME
 from lumienv.project import open_project
 from lumienv.project.status import EnvironmentStatus, Status, status
-from lumienv.ui import Output, megabytes, plain
+from lumienv.ui import Output, counted, megabytes, plain
 
 
 @click.command(name="status")
@@ -30,11 +30,7 @@ def _show(output: Output, found: Status) -> None:
     image, lock = found.image, found.lock
     probed = "" if image.known or image.problem else " (not looked into yet: `lumienv lock` does)"
     output.result(_line("image", plain(image.name) + probed, image.problem))
-    count = (
-        f"{LOCK_NAME}, {lock.packages} package{'s' if lock.packages != 1 else ''}"
-        if lock.packages
-        else LOCK_NAME
-    )
+    count = f"{LOCK_NAME}, {counted(lock.packages, 'package')}" if lock.packages else LOCK_NAME
     output.result(_line("lock", count, lock.problem))
     if not found.environments:
         output.result(_line("environment", "none", found.problem))

@@ -14,7 +14,7 @@ from lumienv.errors import StoreError, UsageError
 from lumienv.project import Project, open_project
 from lumienv.project.foresee import check, would_sync
 from lumienv.project.sync import SyncOutcome, sync
-from lumienv.ui import Output
+from lumienv.ui import Output, counted
 
 
 @click.command(name="sync")
@@ -96,29 +96,24 @@ def command(
 
 def _show(output: Output, outcome: SyncOutcome, seconds: float) -> None:
     generation = outcome.generation
+    packages = counted(outcome.installed, "package")
     if outcome.locked is not None and not outcome.locked.fresh:
         show_lock(output, outcome.locked)
     if outcome.output is not None:
         output.detail(f"the image: {outcome.output}")
     if outcome.shared_by:
         output.result(
-            f"using the environment that {outcome.shared_by} shares "
-            f"({outcome.installed} packages on {generation.base_name})"
+            f"using the environment that {outcome.shared_by} shares ({packages} on {generation.base_name})"
         )
         return
     if outcome.built:
         if outcome.image_scripts:
             output.detail(f"the image's scripts that now see the overlay: {', '.join(outcome.image_scripts)}")
-        output.result(
-            f"installed {outcome.installed} package{'s' if outcome.installed != 1 else ''} on top of "
-            f"{generation.base_name} in {seconds:.1f} s"
-        )
+        output.result(f"installed {packages} on top of {generation.base_name} in {seconds:.1f} s")
         if outcome.remark:
             output.result(outcome.remark)
     else:
-        output.result(
-            f"the environment is up to date ({outcome.installed} packages on {generation.base_name})"
-        )
+        output.result(f"the environment is up to date ({packages} on {generation.base_name})")
     if generation.shared:
         output.result("it is shared: the group may use it, after a `lumienv sync` of their own")
 
@@ -178,7 +173,6 @@ def _dry_run(opened: Project, output: Output, wanted: dict[str, Any], as_json: b
         return
     for name in outcome.install or ():
         output.result(name, "+")
-    count = len(outcome.install) if outcome.install is not None else lock.total if lock is not None else 0
-    output.result(
-        f"would build: {how}, {count} package{'s' if count != 1 else ''} on top of {outcome.base_name}"
-    )
+    # What is chosen of a lock that is yet to be written is not known: groups may stay out.
+    count = f", {counted(len(outcome.install), 'package')}" if outcome.install is not None else ""
+    output.result(f"would build: {how}{count} on top of {outcome.base_name}")

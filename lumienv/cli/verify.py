@@ -9,6 +9,7 @@ from lumienv.cli.main import Common, common_options
 from lumienv.errors import StoreError
 from lumienv.project import open_project
 from lumienv.project.verify import Verification, verify
+from lumienv.ui import counted
 
 _SHOWN = 12
 """lines of damage: where more is wrong, the rest says nothing new"""
@@ -42,7 +43,7 @@ def command(common: Common, mode: str | None, imports: bool, as_json: bool) -> i
                     for one in found.damage
                 ],
                 "image": list(found.image),
-                "stale": outcome.stale,
+                "stale": outcome.stale or None,
                 "imports": list(found.imports),
             }
         )
@@ -51,8 +52,7 @@ def command(common: Common, mode: str | None, imports: bool, as_json: bool) -> i
         output.warn(line)
     if not outcome.sound:
         raise _failure(outcome)
-    packages = f"{found.packages} package{'s' if found.packages != 1 else ''}"
-    output.result(f"{packages}, {found.files:,} files: as locked")
+    output.result(f"{counted(found.packages, 'package')}, {counted(found.files, 'file')}: as locked")
     return 0
 
 
