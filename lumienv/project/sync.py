@@ -78,8 +78,8 @@ def sync(
     The old environment stays in place until the new one is whole. Raises LumienvError's children.
     """
     manifest = project.manifest
-    wanted_at = _output(manifest, mode or manifest.mode, output)
     wanted = wanted_of(project, mode, builder, groups, no_groups)
+    wanted_at = _output(manifest, wanted.mode, output)
     chosen_mode, made_by, selected = wanted.mode, wanted.builder, wanted.groups
     if manifest.image.kind == "snapshot":
         raise _no_image(project)

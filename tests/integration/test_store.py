@@ -149,7 +149,7 @@ def test_several_modes_stand_side_by_side_and_say_what_is_stale(
 ) -> None:
     show = "import overlay_only; print(overlay_only.version)"
     assert "there is none yet" in project.try_("sync", "--check").err
-    assert "would build: venv, " in project.lumienv("sync", "--dry-run")
+    assert "would build: venv on top of" in project.lumienv("sync", "--dry-run")
     assert not (project.directory / ".lumienv").exists()
     assert not project.lock_path.exists()
     project.lumienv("sync", "--mode", "squashfs")
