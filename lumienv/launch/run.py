@@ -176,6 +176,8 @@ def misfit(manifest: Manifest, generation: Generation) -> str | None:
         raw = (manifest.directory / LOCK_NAME).read_bytes()
     except FileNotFoundError:
         return "there is no lock"
+    except OSError as error:
+        return f"{LOCK_NAME} cannot be read: {error.strerror}"
     if generation.inputs != manifest.inputs_digest():
         return _what_changed(manifest, raw)
     if generation.selection != manifest.image.selection():

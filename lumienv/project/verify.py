@@ -115,6 +115,8 @@ def _staleness(project: Project, generation: Generation) -> str:
     """Whether the lock is still the one that the environment was made from."""
     try:
         same = bytes_digest(project.lock_path.read_bytes()) == generation.lock
-    except OSError:
+    except FileNotFoundError:
         return f"{LOCK_NAME} is gone"
+    except OSError as error:
+        return f"{LOCK_NAME} cannot be read: {error.strerror}"
     return "" if same else f"{LOCK_NAME} has changed since it was synced"

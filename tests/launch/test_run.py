@@ -170,6 +170,12 @@ def test_outside_a_job_a_stale_environment_is_synced_first(project: Synced) -> N
     assert project.synced == [(project.folder, f"{LOCK_NAME} has changed since it was synced")]
 
 
+def test_a_lock_that_cannot_be_read_is_a_reason_and_no_bug(project: Synced) -> None:
+    project.lock.unlink()
+    project.lock.mkdir()  # what keeps root from reading it, too
+    assert project.why_stale() == "pylock.lumienv.toml cannot be read: Is a directory"
+
+
 def test_what_takes_effect_at_once_needs_no_sync(project: Synced) -> None:
     project.write(TOML + '[run]\nenv = {{ A = "1" }}\n[slurm]\nntasks = 2\n')
     plan = project.plan("train", "more", environ={"SLURM_JOB_ID": "7"})
