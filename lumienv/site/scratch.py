@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from lumienv.errors import StoreError
 from lumienv.files import disk_errors, remove_tree
 from lumienv.runtime import work
 
@@ -15,6 +16,11 @@ _PREFIX = "lumienv-scratch-"
 @contextmanager
 def scratch_directory(folder: Path) -> Iterator[Path]:
     """An empty directory of this user's in `folder`, removed at the end. Raises StoreError."""
+    if not folder.is_dir():
+        raise StoreError(
+            f"there is no folder {folder} for work in between",
+            hint="TMPDIR names one; without it: unset TMPDIR",
+        )
     with disk_errors("make a scratch directory", folder):
         _remove_abandoned(folder)
         path = Path(tempfile.mkdtemp(prefix=f"{_here()}{work.label()}-", dir=folder))

@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from lumienv.errors import StoreError
 from lumienv.site.scratch import scratch_directory
 
 
@@ -37,3 +40,10 @@ def test_what_another_node_has_in_a_shared_folder_stays(tmp_path: Path) -> None:
     left.rename(elsewhere)
     with scratch_directory(tmp_path):
         assert elsewhere.is_dir()
+
+
+def test_a_folder_that_is_not_there_names_the_variable_that_says_it(tmp_path: Path) -> None:
+    missing = tmp_path / "none"
+    with pytest.raises(StoreError, match=f"no folder {missing}") as caught, scratch_directory(missing):
+        pytest.fail("it was made")
+    assert "TMPDIR" in (caught.value.hint or "")
