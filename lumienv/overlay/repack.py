@@ -42,8 +42,10 @@ def main() -> None:
     except (ValueError, RuntimeError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     except Exception as error:  # CalledProcessError among others: what the program said is on the stream
-        said = getattr(error, "stderr", None) or ""
-        sys.exit(f"{said}\n{error}")
+        said = [(getattr(error, "stderr", None) or "").strip()]
+        status = getattr(error, "returncode", 0)
+        said += [f"killed by signal {-status}"] if status < 0 else []
+        sys.exit("\n".join(filter(None, said)) or str(error))
 
 
 class Stages:

@@ -33,6 +33,11 @@ def repack(generation: Generation, root: Path, snapshot: Snapshot, workshop: Wor
     Returns a sentence on what it took, and what the builder `append` would have. Raises StoreError,
     ContainerError.
     """
+    if ":" in str(workshop.scratch):
+        raise StoreError(
+            f"cotainr cannot unpack in {workshop.scratch.parent.parent}, which has a colon in its path",
+            hint="name another place in TMPDIR, or: lumienv sync --mode sif --builder append",
+        )
     with disk_errors("write the environment", root):
         write_environment(root, generation.mount, snapshot.activation)
         tree_size = _size(root)
