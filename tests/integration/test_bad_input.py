@@ -172,9 +172,17 @@ def test_a_failed_resolution_leaves_the_old_lock_alone_and_names_what_stands_in_
 # -- the machine -----------------------------------------------------------------------------------------
 
 
-def test_a_mode_of_a_later_version_is_said_to_be_one(lab, local):
-    local.write(f'path = "{lab.images["pytorch"]}"')
-    assert "not supported by this version" in refused(local, "sync", "--mode", "sif", status=2)
+@pytest.mark.parametrize("mode", ["squashfs", "sif"])
+def test_a_mode_that_needs_a_container_says_so_where_there_is_none(local, mode):
+    local.write('host = "python3"')
+    said = refused(local, "sync", "--mode", mode, status=2)
+    assert f"the mode {mode} needs a container" in said
+    assert "--mode venv" in said
+
+
+def test_a_mode_that_there_is_not_is_said_with_those_that_there_are(local):
+    local.write('host = "python3"')
+    assert "squashfs" in refused(local, "sync", "--mode", "squash", status=2)
 
 
 @pytest.mark.parametrize(
