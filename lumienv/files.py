@@ -22,6 +22,8 @@ _FULL = {
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
 }
+ABANDONED = 24 * 3600.0
+"""seconds after which nobody is still writing to a file that nobody has written to meanwhile"""
 
 
 @contextmanager
@@ -47,15 +49,15 @@ def disk_errors(doing: str, path: Path) -> Iterator[None]:
 def write_atomically(path: Path, content: bytes, *, mode: int | None = None) -> None:
     """Write `content` to `path` so that a reader sees the old file or the new one, whole.
 
-    The file's mode is that of the file it replaces, else `mode`, else what the umask says. What a killed
-    writer on this node left beside it is removed. Raises OSError.
+    The file's mode is that of the file it replaces, else `mode`, else what the umask says. What killed
+    writers have left beside it is removed. Raises OSError.
     """
     if mode is None:
         with suppress(FileNotFoundError):
             mode = stat.S_IMODE(path.stat().st_mode)
     if mode is None:
         mode = 0o666 & ~current_umask()
-    descriptor, name = tempfile.mkstemp(prefix=f"{beside(path).name}-", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=beside(path).name, dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
@@ -72,15 +74,33 @@ def write_atomically(path: Path, content: bytes, *, mode: int | None = None) -> 
 def beside(path: Path) -> Path:
     """A name of this process's own beside `path`, for what is to replace it.
 
-    What killed processes of this node have left under such names is removed; `/proc` knows this node's alone.
+    What killed processes have left under such names is removed.
     """
-    prefix = f".{path.name}.{os.uname().nodename}-"
-    for left in path.parent.glob(f"{glob.escape(prefix)}*"):
-        process = left.name.removeprefix(prefix).partition("-")[0]
-        if process.isdigit() and not Path("/proc", process).exists():
-            with suppress(OSError):
-                left.unlink()
-    return path.with_name(f"{prefix}{os.getpid()}-{secrets.token_hex(4)}")
+    begin = f".{path.name}."
+    for left in abandoned(path.parent, begin):
+        with suppress(OSError):
+            left.unlink()
+    return path.with_name(f"{own_prefix(begin)}{secrets.token_hex(4)}")
+
+
+def own_prefix(begin: str) -> str:
+    """Begins the names under which this process writes what is to be renamed; `abandoned` knows them."""
+    return f"{begin}{os.getpid()}-{os.uname().nodename}-"
+
+
+def abandoned(folder: Path, begin: str, age: float = ABANDONED) -> Iterator[Path]:
+    """What processes that were killed have left in `folder` under such names.
+
+    `/proc` knows the processes of this node alone: what those of others have left, or what bears another
+    name, counts as abandoned when it was not written to for `age` seconds.
+    """
+    node, now = os.uname().nodename, time.time()
+    for path in folder.glob(f"{glob.escape(begin)}*"):
+        process, _, rest = path.name.removeprefix(begin).partition("-")
+        ended = process.isdigit() and rest.rpartition("-")[0] == node and not Path("/proc", process).exists()
+        with suppress(OSError):
+            if ended or now - path.lstat().st_mtime > age:
+                yield path
 
 
 def current_umask() -> int:

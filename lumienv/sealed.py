@@ -8,13 +8,16 @@ of processes may use one cache. A disk that refuses to write costs speed, never 
 import hashlib
 import os
 import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
+
+from lumienv.files import abandoned, own_prefix
 
 _SEAL = 64  # hexadecimal digits of a sha256
 _NEW = ".new-"
 _ABANDONED = 3600.0  # seconds: no entry takes so long to write
+
+_swept: set[Path] = set()
 
 
 def read_sealed(path: Path) -> bytes | None:
@@ -32,13 +35,19 @@ def read_sealed(path: Path) -> bytes | None:
 def write_sealed(root: Path, path: Path, content: bytes) -> bool:
     """Write an entry below `root`; False when the disk refuses.
 
+    What killed writers have left there is removed once in a process.
+
     Not synced to disk as `files.write_atomically` does: a seal that does not match after a power cut only
     means a fetch, and a sync for each of a hundred pages is slow on a shared file system.
     """
     temporary = None
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=_NEW, dir=root)
+        if root not in _swept:
+            _swept.add(root)
+            for left in abandoned(root, _NEW, _ABANDONED):
+                left.unlink(missing_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=own_prefix(_NEW), dir=root)
         with os.fdopen(descriptor, "wb") as file:
             file.write(hashlib.sha256(content).hexdigest().encode() + b"\n")
             file.write(content)
@@ -49,11 +58,3 @@ def write_sealed(root: Path, path: Path, content: bytes) -> bool:
                 Path(temporary).unlink()
         return False
     return True
-
-
-def sweep(root: Path) -> None:
-    """Remove what writers that were killed have left below `root`; what may still be written to stays."""
-    with suppress(OSError):
-        for path in root.glob(f"{_NEW}*"):
-            if time.time() - path.stat().st_mtime > _ABANDONED:
-                path.unlink()

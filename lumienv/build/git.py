@@ -9,17 +9,15 @@ import os
 import re
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from lumienv.errors import ContainerError, LumienvError, ManifestError, PackageIndexError
-from lumienv.files import disk_errors, one_writer, private_directory, remove_tree
+from lumienv.files import abandoned, disk_errors, one_writer, own_prefix, private_directory, remove_tree
 from lumienv.runtime.process import Completed, capture
 
 _NEW = ".new-"
-_ABANDONED = 24 * 3600  # seconds after which nobody is still making a clone
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _ABBREVIATED = re.compile(r"[0-9a-fA-F]{4,64}")
 
@@ -212,12 +210,9 @@ class Repository:
 
     def _make(self, *words: str) -> None:
         """A new bare repository, in which a command has been run; it appears whole, or not at all."""
-        oldest = time.time() - _ABANDONED
-        for path in self._root.glob(f"{_NEW}*"):
-            with suppress(OSError):
-                if path.stat().st_mtime < oldest:
-                    remove_tree(path)
-        new = Path(tempfile.mkdtemp(prefix=_NEW, dir=self._root))
+        for left in abandoned(self._root, _NEW):
+            remove_tree(left)
+        new = Path(tempfile.mkdtemp(prefix=own_prefix(_NEW), dir=self._root))
         try:
             git = _Git(self.location, new)
             git.run("init", "--quiet", "--bare", "--template=", str(new))

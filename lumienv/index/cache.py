@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lumienv.files import private_directory
-from lumienv.sealed import read_sealed, sweep, write_sealed
+from lumienv.sealed import read_sealed, write_sealed
 
 _TRIAL = 8  # reads before the cache may be called slow
 _SLOW = 0.001  # seconds a read, on average: a local disk takes a tenth of that
@@ -20,7 +20,6 @@ class IndexCache:
 
     def __init__(self, root: Path | None) -> None:
         self.root = root
-        self._swept = False
         self._reads = 0
         self._seconds = 0.0
         if root is not None:
@@ -71,9 +70,6 @@ class IndexCache:
 
     def _write(self, content: bytes, *names: str) -> None:
         if self.root is not None:
-            if not self._swept:
-                self._swept = True
-                sweep(self.root)
             write_sealed(self.root, self.root.joinpath(*names), content)
 
 

@@ -12,7 +12,6 @@ import hashlib
 import os
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, wait
 from dataclasses import dataclass
@@ -20,12 +19,10 @@ from functools import partial
 from pathlib import Path
 
 from lumienv.errors import InterruptedByUserError, PackageIndexError
-from lumienv.files import disk_errors, private_directory
+from lumienv.files import abandoned, disk_errors, own_prefix, private_directory
 from lumienv.index.client import IndexClient
 from lumienv.index.download import check_digest, download
 from lumienv.index.pages import SAFE_NAME, sha256_of
-
-_ABANDONED = 24 * 3600  # seconds after which nobody is still writing to a part
 
 # Called from the fetching threads with a file name, the bytes at hand and their total, if known. The bytes
 # go back to 0 when a server makes the download start again.
@@ -151,7 +148,7 @@ class Wheelhouse:
         with disk_errors(f"store {filename}", self.root):
             private_directory(self.root)
             parts = private_directory(self.root / "parts")
-            descriptor, name = tempfile.mkstemp(prefix=f"{os.getpid()}-", suffix=".part", dir=parts)
+            descriptor, name = tempfile.mkstemp(prefix=own_prefix(""), suffix=".part", dir=parts)
             os.close(descriptor)
             try:
                 yield Path(name)
@@ -179,7 +176,7 @@ class Wheelhouse:
 
         with disk_errors(f"store {request.filename}", target):
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(prefix=f"{os.getpid()}-", suffix=".part", dir=parts)
+            descriptor, name = tempfile.mkstemp(prefix=own_prefix(""), suffix=".part", dir=parts)
             try:
                 with os.fdopen(descriptor, "wb") as part:
                     got, _ = download(self._client.transport, request.url, part, on_bytes)
@@ -230,12 +227,10 @@ def _silent(_filename: str, _received: int, _total: int | None) -> None:
 
 
 def _remove_abandoned(parts: Path) -> None:
-    """Parts of processes that were killed: those that nobody has written to for a day.
+    """Parts of processes that were killed.
 
-    Age, not a lock, as flock does not reach across nodes on every Lustre mount.
+    No lock tells which these are, as flock does not reach across nodes on every Lustre mount.
     """
-    oldest = time.time() - _ABANDONED
-    for part in parts.iterdir():
+    for part in abandoned(parts, ""):
         with contextlib.suppress(OSError):
-            if part.stat().st_mtime < oldest:
-                part.unlink()
+            part.unlink()

@@ -117,6 +117,7 @@ def test_a_writer_that_is_killed_leaves_a_whole_entry(cache: Path, turns: int) -
     assert kept.page(INDEX, "thing") in CONTENTS
     kept.keep_page(INDEX, "thing", b"new")
     assert kept.page(INDEX, "thing") == b"new"
+    assert temporary(cache) == []
 
 
 def test_what_killed_writers_left_is_swept_up_and_what_is_being_written_is_not(cache: Path) -> None:

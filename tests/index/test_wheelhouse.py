@@ -199,13 +199,18 @@ def test_parts_of_killed_processes_are_removed_and_those_of_running_ones_are_not
 ) -> None:
     parts = root / "parts"
     parts.mkdir(parents=True)
-    old, young = parts / "1-old.part", parts / "2-young.part"
-    old.write_bytes(b"half")
-    young.write_bytes(b"half")
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    node = os.uname().nodename
+    dead = parts / f"{ended.pid}-{node}-1.part"
+    living = parts / f"{os.getpid()}-{node}-2.part"
+    elsewhere, old = parts / f"{ended.pid}-{node}x-3.part", parts / f"{ended.pid}-{node}x-4.part"
+    for part in (dead, living, elsewhere, old):
+        part.write_bytes(b"half")
     long_ago = time.time() - 3 * 24 * 3600
     os.utime(old, (long_ago, long_ago))
     Wheelhouse(root, client_of(server.url)).fetch([request_for(server, thing)])
-    assert (old.exists(), young.exists()) == (False, True)
+    assert set(parts.iterdir()) == {living, elsewhere}
 
 
 def test_a_process_that_is_killed_leaves_nothing_in_use(

@@ -310,7 +310,7 @@ def test_the_output_is_another_name_of_the_image_in_the_store(appended, local, r
 def test_across_file_systems_the_output_is_the_only_copy(appended, local, elsewhere):
     ended = subprocess.Popen(["true"])
     ended.wait()
-    (elsewhere / f".train.sif.{os.uname().nodename}-{ended.pid}-0123").write_text("a part of an image")
+    (elsewhere / f".train.sif.{ended.pid}-{os.uname().nodename}-0123").write_text("a part of an image")
 
     image = appended("--output", str(elsewhere / "train.sif"))
 
