@@ -3,22 +3,11 @@
 import json
 
 import pytest
+from look import LOOK
 from wheels import make_wheel
 
 FAMILIES = ["mpi4py", "pytorch", "multitorch"]
-MODES = ["venv", "squashfs"]
-
-LOOK = """
-import json, os, sys
-root = sys.prefix
-scripts = sorted(
-    [name, os.readlink(path) if os.path.islink(path) else open(path).read(), os.stat(path).st_mode & 0o111]
-    for name in os.listdir(root + "/bin") for path in [root + "/bin/" + name]
-)
-sites = [entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
-settings = open(root + "/pyvenv.cfg").read()
-print(json.dumps([root, sys.path, sites, scripts, settings]))
-"""
+MODES = ["venv", "squashfs", "sif/append"]  # by cotainr, which takes long: test_sif.py
 
 
 def seen(workspace):
