@@ -79,7 +79,7 @@ class Scene:
 
     def end_at(self, step: str, ending: signal.Signals) -> str:
         """Sync, and end it by a signal at this step; what it said."""
-        status = -ending if ending == signal.SIGKILL else 130
+        status = -ending if ending == signal.SIGKILL else 128 + ending
         return self.stepping(ending.name, step, status=status).err
 
     def stepping(self, what: str, name: str, *, status: int) -> Said:
@@ -103,7 +103,7 @@ class Scene:
         self.nothing_is_left()
 
     def nothing_is_left(self) -> None:
-        """No staging, no scratch directory, no half-written file, no process."""
+        """No staging, no scratch directory, no half-written file, in the caches neither, and no process."""
         project = self.workspace.directory
         store = project / ".lumienv"
         assert names_in(self.scratch) == set()
@@ -117,6 +117,9 @@ class Scene:
             assert not [name for name in inside if name.startswith(".")], inside
         state = Path(self.workspace.environ["XDG_STATE_HOME"]) / "lumienv"
         assert names_in(state) == {"generations"}
+        cache = self.workspace.cache
+        assert names_in(cache / "wheels" / "parts") == set()
+        assert [path.name for path in cache.rglob(".*")] == []
         assert processes_of(self.scratch) == []
 
 
@@ -156,11 +159,16 @@ def processes_of(scratch: Path) -> list[str]:
     return found
 
 
+def place_of(step: str) -> str:
+    """The event and the line of code of a step, which may come there several times."""
+    return step.rpartition(" ")[0]
+
+
 def spread(steps: Sequence[str], number: int) -> list[str]:
     """So many of them: the first at each line of code, evenly from begin to end, then later ones."""
     places: dict[str, str] = {}
     for step in steps:
-        places.setdefault(step.rpartition(" ")[0], step)
+        places.setdefault(place_of(step), step)
     firsts = list(places.values())
     if number <= len(firsts):
         chosen = {firsts[round(i * (len(firsts) - 1) / (number - 1))] for i in range(number)}
@@ -211,20 +219,17 @@ exec "$real" "$@"
 """
 
 
-def at_once(scene: Scene, commands: Sequence[Sequence[str]]) -> list[Said]:
-    """What each of these did, started together."""
-    started = [
-        subprocess.Popen(
-            command,
-            cwd=scene.workspace.directory,
-            env=scene.workspace.environment({"PYTHONDONTWRITEBYTECODE": "1"}),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for command in commands
-    ]
+def at_once(
+    scene: Scene, commands: Sequence[Sequence[str]], *, first: Sequence[str] | None = None
+) -> list[Said]:
+    """What each of these did, started together; `first` writes to the store by then."""
+    store = scene.workspace.directory / ".lumienv"
+    started = []
+    if first is not None:
+        started.append(_start(scene, first))
+        while not any(store.glob(".writer-*")):
+            assert started[0].poll() is None, started[0].communicate()
+    started += [_start(scene, command) for command in commands]
     done = []
     for process in started:
         out, err = process.communicate(timeout=200)
@@ -232,13 +237,36 @@ def at_once(scene: Scene, commands: Sequence[Sequence[str]]) -> list[Said]:
     return done
 
 
+def _start(scene: Scene, command: Sequence[str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        command,
+        cwd=scene.workspace.directory,
+        env=scene.workspace.environment({"PYTHONDONTWRITEBYTECODE": "1"}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 @contextmanager
-def small_disk(place: Path, megabytes: int) -> Iterator[Path]:
-    """An empty file system of this size, mounted at `place` (root only)."""
+def small_disk(place: Path, megabytes: int, kind: str = "ext4") -> Iterator[Path]:
+    """An empty file system of this size, mounted at `place`: in a file, or a tmpfs (root only)."""
     place.mkdir(exist_ok=True)
-    size = f"size={megabytes}m,mode=755"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "lumienv-test", str(place)], check=True)
+    disk = place.with_name(f"{place.name}.disk")
+    if kind == "tmpfs":
+        command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "lumienv-test", str(place)]
+    else:
+        with disk.open("wb") as file:
+            file.truncate(megabytes << 20)
+        # Nothing is kept for root, who fills it.
+        subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-N", "4096", str(disk)], check=True)
+        command = ["mount", "-o", "loop", str(disk), str(place)]
+    subprocess.run(command, check=True)
     try:
+        if kind != "tmpfs":
+            disk.unlink()  # the mount keeps it
+            (place / "lost+found").rmdir()
         yield place
     finally:
         subprocess.run(["umount", "-l", str(place)], check=True)

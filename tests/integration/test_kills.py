@@ -3,53 +3,101 @@
 import os
 import shutil
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from faults import KILL_CALLER, KILL_CALLERS_CALLER, MODES, killing, make_scene, published, spread, wrapper
+from faults import (
+    KILL_CALLER,
+    KILL_CALLERS_CALLER,
+    MODES,
+    killing,
+    make_scene,
+    place_of,
+    published,
+    spread,
+    wrapper,
+)
+from index_server import IndexServer
 
 # More of them, up to every step: LUMIENV_TEST_POINTS=1000 pytest tests/integration/test_kills.py
 POINTS = int(os.environ.get("LUMIENV_TEST_POINTS", "32"))
+AT_ONCE = 2  # projects, each with its own store, cache, scratch space and index
 
 
-@pytest.fixture(params=MODES)
-def scene(request, tmp_path, index, small_image):
-    """A project on the small image in one mode, not synced yet."""
-    return make_scene(tmp_path, index, small_image, request.param)
+@pytest.fixture
+def told(capsys):
+    """Prints a line of figures that is seen whatever comes of the test."""
+
+    def tell(line):
+        with capsys.disabled():
+            print(f"\n{line}", flush=True)
+
+    return tell
 
 
-@pytest.mark.once
-def test_killed_at_any_step_it_leaves_the_old_environment_running(scene, record_property):
-    scene.sync()
-    scene.ask_for_another()
-    steps = scene.steps()
-    chosen = spread(steps, POINTS)
-
+def killed_at(scene, steps, chosen):
+    """Kill a sync at each of these steps, and say at which of them something did not hold, and what."""
+    failures = []
     for number, step in enumerate(chosen, 1):
-        scene.ask_for_another()
-        scene.end_at(step, signal.SIGKILL)
-        if published(steps, step):
-            scene.running = scene.version
-        scene.old_runs()
-        # In between, the next sync is one that is killed, too: it finds what those before have left.
-        if number % 8 == 0 or step == chosen[-1]:
-            scene.recovers()
-
-    record_property("kill points", len(chosen))
-    assert len(chosen) >= 30
+        try:
+            scene.ask_for_another()
+            scene.end_at(step, signal.SIGKILL)
+            if published(steps, step):
+                scene.running = scene.version
+            scene.old_runs()
+            # In between, the next sync is one that is killed, too: it finds what those before have left.
+            if number % 8 == 0 or step == chosen[-1]:
+                scene.recovers()
+        except AssertionError as error:
+            failures.append(f"{step}: {error}")
+    return failures
 
 
 @pytest.mark.once
-def test_killed_at_any_step_the_very_first_sync_can_be_repeated(tmp_path, index, small_image):
+@pytest.mark.parametrize("mode", MODES)
+def test_killed_at_any_step_it_leaves_the_old_environment_running(mode, tmp_path, small_image, told):
+    began = time.monotonic()
+
+    def prepared(number):
+        folder = tmp_path / f"wheels-{number}"
+        folder.mkdir()
+        with IndexServer(folder) as index:
+            scene = make_scene(tmp_path / str(number), index, small_image, mode)
+            scene.sync()
+            scene.ask_for_another()
+            steps = scene.steps()
+            chosen = spread(steps, POINTS)
+            return chosen, killed_at(scene, steps, chosen[number::AT_ONCE])
+
+    with ThreadPoolExecutor(AT_ONCE) as workers:
+        done = list(workers.map(prepared, range(AT_ONCE)))
+
+    failures = [failure for _, found in done for failure in found]
+    points = {step for number, (chosen, _) in enumerate(done) for step in chosen[number::AT_ONCE]}
+    places = {place_of(step) for step in points}
+    told(
+        f"kill points in {mode}: {len(points)} steps at {len(places)} places, {len(failures)} failures, "
+        f"{time.monotonic() - began:.0f} s"
+    )
+    assert not failures, "\n\n".join(failures)
+    assert len(points) >= 30
+
+
+@pytest.mark.once
+def test_killed_at_any_step_the_very_first_sync_can_be_repeated(tmp_path, index, small_image, told):
+    began = time.monotonic()
     steps = make_scene(tmp_path / "listed", index, small_image, "venv").steps()
     begun = steps[: next(i for i, step in enumerate(steps) if " staging " in step)]
     making_the_store = [step for step in begun if " _make " in step]
-    chosen = dict.fromkeys([*spread(begun, 12), *making_the_store])
+    chosen = dict.fromkeys([*spread(begun, 5), *making_the_store])
 
     for number, step in enumerate(chosen):
         scene = make_scene(tmp_path / str(number), index, small_image, "venv")
         scene.end_at(step, signal.SIGKILL)
         scene.recovers()
 
+    told(f"kill points of a first sync: {len(chosen)} steps, {time.monotonic() - began:.0f} s")
     assert len(making_the_store) >= 5
 
 
@@ -78,11 +126,17 @@ LONG = {
 }
 
 
-def test_killed_in_the_midst_of_a_long_step_it_leaves_the_old_environment_running(scene, tmp_path, request):
+@pytest.mark.parametrize(
+    "mode", ["venv", *(pytest.param(mode, marks=pytest.mark.once) for mode in MODES if mode != "venv")]
+)
+def test_killed_in_the_midst_of_a_long_step_it_leaves_the_old_environment_running(
+    mode, tmp_path, index, small_image
+):
+    scene = make_scene(tmp_path, index, small_image, mode)
     scene.sync()
     store = scene.workspace.directory / ".lumienv" / "generations"
 
-    for program, lines in LONG[request.node.callspec.params["scene"]]:
+    for program, lines in LONG[mode]:
         scene.ask_for_another()
         script = lines.replace("{store}", str(store)).replace("{scratch}", str(scene.scratch))
         folder = wrapper(tmp_path, shutil.which(program), program, script)
@@ -92,8 +146,17 @@ def test_killed_in_the_midst_of_a_long_step_it_leaves_the_old_environment_runnin
         scene.recovers()
 
 
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_told_to_end_it_cleans_up_at_once(scene, ending):
+@pytest.mark.parametrize(
+    ("mode", "ending"),
+    [
+        ("venv", signal.SIGTERM),
+        pytest.param("venv", signal.SIGINT, marks=pytest.mark.once),
+        pytest.param("venv", signal.SIGHUP, marks=pytest.mark.once),
+        pytest.param("append", signal.SIGTERM, marks=pytest.mark.once),
+    ],
+)
+def test_told_to_end_it_cleans_up_at_once(mode, ending, tmp_path, index, small_image):
+    scene = make_scene(tmp_path, index, small_image, mode)
     scene.sync()
     scene.ask_for_another()
     steps = scene.steps()
