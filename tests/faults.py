@@ -272,10 +272,12 @@ def small_disk(place: Path, megabytes: int, kind: str = "ext4") -> Iterator[Path
         subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def fill(file: Path) -> None:
-    """Write until the disk is full."""
+def fill(file: Path, leave: int = 0) -> None:
+    """Write until the disk is full, or has so many bytes left."""
+    disk = os.statvfs(file.parent)
     with file.open("wb", buffering=0) as filler, suppress(OSError):
-        while True:
+        os.posix_fallocate(filler.fileno(), 0, max(1, disk.f_bavail * disk.f_frsize - leave))
+        while not leave:
             filler.write(bytes(4096))
 
 

@@ -21,10 +21,16 @@ from uv import find_uv_bin
 from wheels import make_wheel
 
 NAME = "small.sif"
-# Parts of the standard library that no environment needs, and that would be most of the image.
+# Parts of the standard library that no test's environment needs: they would be most of the image, and
+# packing it is what the tests of cotainr spend their time on. OpenSSL is larger than all that is left.
 _LEFT_OUT = (
     *("test", "idlelib", "tkinter", "turtledemo", "lib2to3", "ensurepip", "pydoc_data", "config-*"),
     *("site-packages", "dist-packages", "*.a", "libpython*"),
+    *("asyncio", "unittest", "multiprocessing", "xml", "xmlrpc", "wsgiref", "curses", "dbm", "sqlite3"),
+    *("_ssl*", "_hashlib*", "_sqlite3*", "_curses*", "_dbm*", "_gdbm*", "nis*", "readline*", "_asyncio*"),
+    *("_test*", "_xx*", "_codecs_*", "_pydecimal*", "turtle*", "doctest*", "pydoc*", "mailbox*"),
+    *("mac_*", "big5*", "euc_*", "koi8_*", "iso2022*", "gb*", "shift_*", "hp_*", "iso8859_[2-9]*"),
+    *("iso8859_1[0-9]*", "cp[015-9]*", "cp42*", "cp424*"),
 )
 _DEFINITION = """\
 Bootstrap: localimage

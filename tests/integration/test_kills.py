@@ -143,7 +143,7 @@ def test_killed_in_the_midst_of_a_long_step_it_leaves_the_old_environment_runnin
         said = scene.workspace.try_("sync", *scene.words, PATH=f"{folder}:{os.environ['PATH']}")
         assert said.status == -signal.SIGKILL, (program, lines, said)
         scene.old_runs()
-        scene.recovers()
+    scene.recovers()
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_told_to_end_it_cleans_up_at_once(mode, ending, tmp_path, index, small_i
     unpublished = [step for step in steps if not published(steps, step) and "remove_tree" not in step]
     work = [step for step in unpublished if "lumienv/index" not in step and "lumienv/sealed" not in step]
 
-    for step in spread(work, 5):
+    for step in spread(work, 5 if ending == signal.SIGTERM else 3):
         scene.ask_for_another()
         said = scene.end_at(step, ending)
         assert "interrupted" in said
