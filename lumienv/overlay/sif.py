@@ -112,13 +112,13 @@ class _Copy:
         """Wait for the copy, unless what was done meanwhile has failed. Raises StoreError."""
         if kind is not None:
             self._given_up.set()
-        try:
-            with self._thread:
+        with self._thread:  # waits for the thread, so whoever gives up has to say so inside
+            try:
                 if kind is None:
                     self._whole.result()
-        except BaseException:
-            self._given_up.set()
-            raise
+            except BaseException:
+                self._given_up.set()
+                raise
 
     def _copy(self) -> None:
         with disk_errors("copy the image", self._target):
