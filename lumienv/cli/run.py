@@ -49,6 +49,7 @@ def run(arguments: RunArguments) -> int:
 
 def _sync(folder: Path, reason: str, arguments: RunArguments) -> None:
     from lumienv.cli.ending import clean_up_first
+    from lumienv.overlay.generation import current_mode
     from lumienv.project import open_project
     from lumienv.project.sync import sync
     from lumienv.ui import Output, colored
@@ -61,7 +62,7 @@ def _sync(folder: Path, reason: str, arguments: RunArguments) -> None:
     project = open_project(str(folder), os.environ, offline=arguments.offline)
     have = _current(project.manifest.store_path)
     if have is None:
-        sync(project, output)
+        sync(project, output, mode=current_mode(project.manifest.store_path))
         return
     # What was synced last, by whatever command, is brought up to date, and stays what it is.
     known = project.manifest.groups

@@ -12,7 +12,13 @@ from lumienv.launch.slurm import launcher_words
 from lumienv.lockdigest import LOCK_NAME, bytes_digest
 from lumienv.manifest import Manifest, find_manifest, start_folder
 from lumienv.manifest.reader import read_manifest
-from lumienv.overlay.generation import Generation, all_generations, current_generation, read_generation
+from lumienv.overlay.generation import (
+    Generation,
+    all_generations,
+    current_generation,
+    current_mode,
+    read_generation,
+)
 from lumienv.overlay.leases import PRINTED, lease_name, take_lease
 from lumienv.site import load_site
 
@@ -133,12 +139,13 @@ def _remedy(manifest: Manifest, environ: Mapping[str, str], mode: str | None = N
 def sync_words(manifest: Manifest, mode: str | None = None) -> list[str]:
     """The command that makes the current environment anew as it is, or one like it of `mode`."""
     words = ["lumienv", "sync"]
+    known = current_mode(manifest.store_path)
+    wanted = mode or (known if known != manifest.mode else None)
+    words += ["--mode", wanted] if wanted is not None else []
     try:
         have = current_generation(manifest.store_path)
     except StoreError:
-        return [*words, "--mode", mode] if mode is not None else words
-    if mode is not None or have.mode != manifest.mode:
-        words += ["--mode", mode or have.mode]
+        return words
     if mode in (None, have.mode) and have.builder not in ("", manifest.sif.builder):
         words += ["--builder", have.builder]
     for group in have.groups:

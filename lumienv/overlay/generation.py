@@ -117,6 +117,12 @@ def current_generation(store: Path) -> Generation:
     return read_generation(Path(os.path.realpath(store / "current")))
 
 
+def current_mode(store: Path) -> str | None:
+    """The mode of the current generation by its name, which tells also where it must not be run."""
+    mode = os.path.basename(os.path.realpath(store / "current")).partition("-")[0]  # noqa: PTH119
+    return mode if mode in CARRIERS else None
+
+
 def all_generations(store: Path) -> list[Path]:
     """The directories of all generations in `store`, the newest first; none of them is looked into."""
     found = []

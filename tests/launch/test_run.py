@@ -20,7 +20,7 @@ from lumienv.launch.run import become, chosen_generation, plan_run, sync_words, 
 from lumienv.lockdigest import LOCK_NAME, bytes_digest
 from lumienv.manifest import find_manifest
 from lumienv.manifest.reader import read_manifest
-from lumienv.overlay.generation import Generation, current_generation, read_generation
+from lumienv.overlay.generation import Generation, current_generation, distrust, read_generation
 from lumienv.overlay.leases import take_lease
 from lumienv.overlay.store import Store
 from lumienv.runtime.host import Host
@@ -380,6 +380,14 @@ def test_what_makes_an_image_anew_names_its_builder(project: Synced) -> None:
     manifest = read_manifest(project.folder / "lumienv.toml")
     assert sync_words(manifest) == ["lumienv", "sync", "--mode", "sif", "--builder", "append"]
     assert sync_words(manifest, "venv") == ["lumienv", "sync", "--mode", "venv"]
+
+
+def test_what_must_not_be_run_is_made_anew_in_its_mode(project: Synced) -> None:
+    store = Store(project.folder / ".lumienv")
+    store.select(other_mode(project))
+    distrust(current_generation(store.root))
+    manifest = read_manifest(project.folder / "lumienv.toml")
+    assert sync_words(manifest) == ["lumienv", "sync", "--mode", "squashfs"]
 
 
 def leases(project: Synced) -> dict[str, str]:
