@@ -286,7 +286,7 @@ def unwritable(folder: Path) -> Iterator[None]:
     """A folder in which nobody can write: by its permissions, and for root, who ignores these, a mount."""
     if os.geteuid() != 0:
         mode = stat.S_IMODE(folder.stat().st_mode)
-        folder.chmod(0o555)
+        folder.chmod(0o500)
         try:
             yield
         finally:
