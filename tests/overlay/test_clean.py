@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from generations import described
 
 from lumienv.overlay.clean import YOUNG, CleanOutcome, clean
 from lumienv.overlay.generation import Generation, read_generation
@@ -19,20 +20,7 @@ IDLE = Queue({}, "lumi")
 
 
 def publish(store: Store, digest: str, mode: str = "venv") -> Generation:
-    generation = Generation(
-        path=store.generations,
-        digest=f"sha256:{digest * 64}",
-        mode=mode,
-        base_kind="sif",
-        base_path="/i.sif",
-        base_name="i.sif",
-        identity="sif:0",
-        selection={},
-        inputs="1",
-        lock=digest,
-        runtime="host",
-        python="3.12.9",
-    )
+    generation = described(store, f"sha256:{digest * 64}", mode, lock=digest)
     with store.writing(pytest.fail), store.staging() as staged:
         if mode == "venv":
             (staged / "tree").mkdir()

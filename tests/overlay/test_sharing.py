@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from generations import described
 
 from lumienv.errors import StoreError
 from lumienv.overlay.generation import CARRIERS, Generation, current_generation, read_generation
@@ -18,20 +19,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give fi
 
 
 def publish(store: Store, mode: str = "squashfs") -> Generation:
-    generation = Generation(
-        path=store.generations,
-        digest=DIGEST,
-        mode=mode,
-        base_kind="sif",
-        base_path="/i.sif",
-        base_name="i.sif",
-        identity="sif:0",
-        selection={},
-        inputs="1",
-        lock="2",
-        runtime="host",
-        python="3.12.9",
-    )
+    generation = described(store, DIGEST, mode)
     with store.writing(pytest.fail), store.staging() as staged:
         carrier = generation.at(staged).carrier
         if mode == "venv":

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from generations import described
 
 from lumienv.errors import StoreError
 from lumienv.overlay.generation import Generation, current_generation
@@ -35,20 +36,7 @@ store = Store(Path(sys.argv[1]))
 
 
 def generation(store: Store, digest: str = "a") -> Generation:
-    return Generation(
-        path=store.generations,
-        digest=f"sha256:{digest * 64}",
-        mode="venv",
-        base_kind="sif",
-        base_path="/i.sif",
-        base_name="i.sif",
-        identity="sif:0",
-        selection={},
-        inputs="1",
-        lock="2",
-        runtime="host",
-        python="3.12.9",
-    )
+    return described(store, f"sha256:{digest * 64}", "venv")
 
 
 def publish(store: Store, digest: str = "a") -> Generation:

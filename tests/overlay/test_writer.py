@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from generations import described
 
 from lumienv.errors import StoreError
-from lumienv.overlay.generation import Generation, current_generation
+from lumienv.overlay.generation import current_generation
 from lumienv.overlay.store import Store
 from lumienv.overlay.writer import STALE_AFTER, Maker, holds, only_writer, this_maker, writers
 
@@ -146,20 +147,7 @@ def test_what_a_name_of_a_host_holds_is_read_again() -> None:
 def test_a_writer_that_was_taken_for_dead_publishes_nothing(tmp_path: Path) -> None:
     """It slept for longer than the others wait; another may be at work, or have been."""
     store = Store(tmp_path / "store")
-    generation = Generation(
-        path=store.generations,
-        digest="sha256:" + "a" * 64,
-        mode="venv",
-        base_kind="sif",
-        base_path="/i.sif",
-        base_name="i.sif",
-        identity="sif:0",
-        selection={},
-        inputs="1",
-        lock="2",
-        runtime="host",
-        python="3.12.9",
-    )
+    generation = described(store)
     with store.writing(pytest.fail), store.staging() as staged:
         (staged / "tree").mkdir()
         for claim in store.root.glob(".writer-*"):
