@@ -62,7 +62,7 @@ def _sync(folder: Path, reason: str, arguments: RunArguments) -> None:
     project = open_project(str(folder), os.environ, offline=arguments.offline)
     have = _current(project.manifest.store_path)
     if have is None:
-        sync(project, output, mode=current_mode(project.manifest.store_path))
+        sync(project, output, mode=current_mode(project.manifest.store_path), accept=False)
         return
     # What was synced last, by whatever command, is brought up to date, and stays what it is.
     known = project.manifest.groups
@@ -73,6 +73,7 @@ def _sync(folder: Path, reason: str, arguments: RunArguments) -> None:
         builder=have.builder or None,
         groups=sorted(set(known) & set(have.groups)),
         no_groups=["dev"] if "dev" in known and "dev" not in have.groups else [],
+        accept=False,  # what others made is run when the user says so, not on the way
     )
 
 

@@ -69,12 +69,14 @@ def sync(
     locked: bool = False,
     frozen: bool = False,
     share: bool = False,
+    accept: bool = True,
 ) -> SyncOutcome:
     """Make the environment match the lock, which is brought up to date first.
 
     `builder` and `output` are of the mode `sif`: who makes the image, and where it shall be beside the store.
     `groups` are those to have beside `dev`. `locked`: a stale lock is an error; `frozen`: it is used as is.
-    `share` lets the project's group use it. In a store of somebody else's, what they share is accepted.
+    `share` lets the project's group use it. In a store of somebody else's, what they share is accepted,
+    unless `accept` is false: then what was accepted before is used.
     The old environment stays in place until the new one is whole. Raises LumienvError's children.
     """
     manifest = project.manifest
@@ -104,9 +106,9 @@ def sync(
     digest = generation_digest(project, current, snapshot, chosen_mode + made_by, selected, chosen)
     store = project.store
     if store.owner is not None:
-        adopted = store.adopt(chosen_mode, digest)
+        adopted = store.adopt(chosen_mode, digest) if accept else store.find(chosen_mode, digest)
         if adopted is None or share:
-            raise _not_shared(project, store.owner, adopted is not None)
+            raise _not_shared(project, store.owner, adopted is not None, accept)
         if wanted_at is not None:
             put_out(adopted, wanted_at)
         by = owner_name(store.owner)
@@ -181,16 +183,18 @@ def wanted_of(
     return Wanted(chosen_mode, made_by, _groups(manifest, groups, no_groups))
 
 
-def _not_shared(project: Project, owner: int, there: bool) -> StoreError:
+def _not_shared(project: Project, owner: int, there: bool, accept: bool) -> StoreError:
     name, store = owner_name(owner), project.store.root
     if there:
         return StoreError(
             f"the store {store} was made by {name}: only they can share what is in it",
             hint='for an environment of your own to share: [sync] store = ".lumienv-$USER"',
         )
+    fits = "nothing that they share there fits" if accept else "you have accepted nothing there that fits"
     return StoreError(
-        f"the store {store} was made by {name}, and nothing that they share there fits",
-        hint=f"ask {name} for: lumienv sync --share\n"
+        f"the store {store} was made by {name}, and {fits}",
+        hint=("" if accept else "to use what they share: lumienv sync\n")
+        + f"ask {name} for: lumienv sync --share\n"
         'or use a store of your own: [sync] store = ".lumienv-$USER"',
     )
 

@@ -263,6 +263,9 @@ def test_a_teammate_uses_what_is_shared_and_nothing_else(
     said = teammate.lumienv("run", "--no-sync", "--", *show)
     assert "root shares the environment in" in said.err
     assert "to use it: lumienv sync" in said.err
+    said = teammate.lumienv("run", "--", *show)
+    assert said.out == ""
+    assert "to use what they share: lumienv sync" in said.err
 
     said = teammate.lumienv("sync", "--mode", "squashfs")
     assert "using the environment that root shares" in said.out, said.err
