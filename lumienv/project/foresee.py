@@ -11,7 +11,8 @@ from lumienv.lockfile import read_lock
 from lumienv.overlay.generation import Generation
 from lumienv.project import Project, Report, base_of, snapshot_of
 from lumienv.project.lock import LockOutcome, lock
-from lumienv.project.sync import Wanted, carried, check_guard, folders, generation_digest, wanted_of
+from lumienv.project.sync import check_guard
+from lumienv.project.wanted import Wanted, carried, folders, generation_digest, wanted_of
 
 
 @dataclass(frozen=True)
