@@ -121,7 +121,7 @@ class Store:
                 )
             (self.root / _IGNORE).write_text("*\n")
             self.generations.mkdir(exist_ok=True)  # made last: whoever finds it finds the rest
-        (self.root / LEASES).mkdir(exist_ok=True)
+        (self.root / LEASES).mkdir(mode=0o755, exist_ok=True)  # others write there where it is shared
         for folder in (self.root, self.generations):
             folder.chmod(folder.stat().st_mode & 0o7755)  # whatever the umask: others must not swap links
 

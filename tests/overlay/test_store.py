@@ -303,7 +303,8 @@ def test_nobody_else_can_swap_what_the_store_links_to(store: Store, umask: int) 
         publish(store)
     finally:
         os.umask(before)
-    assert [path for path in (store.root, store.generations) if path.stat().st_mode & 0o022] == []
+    folders = (store.root, store.generations, store.root / "leases")
+    assert [path for path in folders if path.stat().st_mode & 0o022] == []
 
 
 def test_a_folder_with_other_things_in_it_is_no_store(tmp_path: Path) -> None:
