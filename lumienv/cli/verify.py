@@ -1,12 +1,14 @@
 """`lumienv verify`"""
 
 import os
+import shlex
 from collections.abc import Sequence
 
 import click
 
 from lumienv.cli.main import Common, common_options
 from lumienv.errors import StoreError
+from lumienv.launch.run import sync_words
 from lumienv.project import open_project
 from lumienv.project.verify import Verification, verify
 from lumienv.ui import counted
@@ -51,25 +53,26 @@ def command(common: Common, mode: str | None, imports: bool, as_json: bool) -> i
     for line in found.imports:
         output.warn(line)
     if not outcome.sound:
-        raise _failure(outcome)
+        have = outcome.generation
+        raise _failure(outcome, shlex.join(sync_words(opened.manifest, have.mode, have)))
     output.result(f"{counted(found.packages, 'package')}, {counted(found.files, 'file')}: as locked")
     return 0
 
 
-def _failure(outcome: Verification) -> StoreError:
+def _failure(outcome: Verification, remedy: str) -> StoreError:
     found = outcome.findings
     damage = [str(one) for one in found.damage]
     facts = [*_shortened(damage), *found.image, *([outcome.stale] if outcome.stale else [])]
     if damage:
         message = f"the environment in {outcome.generation.path} is damaged"
-        hint = "it is not run again; make it anew: lumienv sync"
+        hint = "it is not run again; make it anew"
     elif found.image:
         message = f"the environment does not fit {outcome.generation.base_name} any more"
-        hint = "make it anew for the image as it is now: lumienv sync"
+        hint = "make it anew for the image as it is now"
     else:
         message, facts = f"the environment is sound, but not up to date: {outcome.stale}", []
-        hint = "bring it up to date: lumienv sync"
-    return StoreError(message, *facts, hint=f"{hint} --mode {outcome.generation.mode}")
+        hint = "bring it up to date"
+    return StoreError(message, *facts, hint=f"{hint}: {remedy}")
 
 
 def _shortened(lines: Sequence[str]) -> list[str]:

@@ -136,14 +136,14 @@ def _remedy(manifest: Manifest, environ: Mapping[str, str], mode: str | None = N
     return f"on a login node, run: {line}\nor use it as it is with: lumienv run --no-sync"
 
 
-def sync_words(manifest: Manifest, mode: str | None = None) -> list[str]:
-    """The command that makes the current environment anew as it is, or one like it of `mode`."""
+def sync_words(manifest: Manifest, mode: str | None = None, have: Generation | None = None) -> list[str]:
+    """The command that makes the current environment anew as it is, or `have`, or one like it of `mode`."""
     words = ["lumienv", "sync"]
     known = current_mode(manifest.store_path)
     wanted = mode or (known if known != manifest.mode else None)
     words += ["--mode", wanted] if wanted is not None else []
     try:
-        have = current_generation(manifest.store_path)
+        have = have or current_generation(manifest.store_path)
     except StoreError:
         return words
     if mode in (None, have.mode) and have.builder not in ("", manifest.sif.builder):

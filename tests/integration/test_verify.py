@@ -223,6 +223,6 @@ def test_what_is_not_there_cannot_be_verified(project: Workspace) -> None:
     said = project.try_("verify", "--mode", "squashfs")
     assert said.status == 1
     assert "there is no environment of the mode squashfs here" in said.err
-    assert "help: make one: lumienv sync --mode squashfs" in said.err
+    assert "help: make it: lumienv sync --mode squashfs" in said.err
     assert project.try_("verify", "--mode", "tar").status == 2
     assert "as locked" in project.lumienv("verify", "--mode", "venv")

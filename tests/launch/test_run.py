@@ -380,6 +380,8 @@ def test_what_makes_an_image_anew_names_its_builder(project: Synced) -> None:
     manifest = read_manifest(project.folder / "lumienv.toml")
     assert sync_words(manifest) == ["lumienv", "sync", "--mode", "sif", "--builder", "append"]
     assert sync_words(manifest, "venv") == ["lumienv", "sync", "--mode", "venv"]
+    distrust(made := current_generation(store.root))
+    assert sync_words(manifest, "sif", made) == ["lumienv", "sync", "--mode", "sif", "--builder", "append"]
 
 
 def test_what_must_not_be_run_is_made_anew_in_its_mode(project: Synced) -> None:
