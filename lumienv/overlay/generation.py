@@ -159,9 +159,10 @@ def read_generation(path: Path) -> Generation:
         elsewhere = generation.carrier.is_symlink()
         if not elsewhere or generation.carrier.exists():  # of an output that is gone, more is known
             check_untouchable((generation.carrier,), trusted)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError) as error:
         if file.exists():
-            raise StoreError(f"the environment in {path} is damaged", hint=remedy) from None
+            gone = os.path.basename(error.filename)  # noqa: PTH119
+            raise StoreError(f"the environment in {path} is damaged: {gone} is gone", hint=remedy) from None
         raise StoreError("there is no environment here yet", hint="make one: lumienv sync") from None
     except OSError as error:
         raise StoreError(f"the environment in {path} cannot be read: {error.strerror}", hint=remedy) from None
