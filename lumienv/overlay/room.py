@@ -75,8 +75,8 @@ def needs_of(
     if builder == "append":
         return [build, Need(scratch, packed, "packing it", in_scratch), image]
     unpacked = Need(scratch, Size(_UNPACKED_BASE * base_size), "unpacking the base image", in_scratch)
-    # The runtime packs beside the unpacked image, and copies what comes of it.
-    again = Need(scratch, Size(base_size) + packed, "packing it", in_scratch)
+    # The runtime packs a copy of the unpacked image with the tree in it, and all three lie in scratch then.
+    again = Need(scratch, Size((_UNPACKED_BASE + 1) * base_size) + tree + packed, "packing it", in_scratch)
     return [unpacked, build, again, image]
 
 

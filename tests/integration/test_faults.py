@@ -102,7 +102,7 @@ if ROOT:
     def test_a_disk_that_is_too_small_is_told_before_anything_is_written(new_scene, mode):
         scene = new_scene
         place = scene.workspace.directory / ".lumienv" if mode == "venv" else scene.scratch
-        with small_disk(place, 128):
+        with small_disk(place, 160):
             scene.sync()
             scene.ask_for_another(padding=20_000_000)
             fill(place / "filler", leave=16_000_000)
