@@ -20,6 +20,8 @@ from lumienv.overlay.usage import in_use
 
 YOUNG = 14 * 86400.0
 """seconds for which a lease holds after its last use, whatever else is known"""
+ANCIENT = 90 * 86400.0
+"""seconds after which nothing that a Slurm elsewhere runs can be a job of then: no queue waits as long"""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def _holds(lease: Lease, queue: Queue | None, now: float) -> str | None:
     if lease.job and queue is not None:
         if lease.job in queue.jobs:
             return f"{lease.holder} uses it"
-        if lease.cluster != queue.cluster:
+        if lease.cluster != queue.cluster and now - lease.used < ANCIENT:
             return (
                 f"{lease.holder} of the cluster {lease.cluster} has used it, which cannot be asked from here"
             )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lumienv.errors import ImageError, StoreError, UsageError
 from lumienv.image.base import host_base, sif_base
-from lumienv.image.probing import take_snapshot
+from lumienv.image.probing import cached_snapshot, take_snapshot
 from lumienv.image.snapshot import Base, Snapshot
 from lumienv.launch.plan import runtime_of, surroundings_of
 from lumienv.launch.run import chosen_generation
@@ -93,11 +93,19 @@ def _findings(project: Project, generation: Generation, imports: bool) -> Findin
 
 
 def _snapshot(project: Project, generation: Generation) -> Snapshot:
-    """What the base provides, asked anew. Raises ImageError."""
+    """What the base provides, asked anew; of one that an image needs no longer, what is known of it.
+
+    Raises ImageError.
+    """
     path = generation.base_path
-    base: Base = host_base(path) if generation.base_kind == "host" else sif_base(Path(path))
     activate = str(generation.selection.get("activate") or "auto")
     recorded = "auto" if activate == "live" else activate
+    if generation.mode == "sif" and not Path(path).exists():
+        gone = Base("sif", path, generation.base_name, generation.identity, fingerprint=generation.identity)
+        known = cached_snapshot(gone, project.site.cache, recorded)
+        if known is not None:
+            return known
+    base: Base = host_base(path) if generation.base_kind == "host" else sif_base(Path(path))
     return take_snapshot(base, recorded, runtime_of(generation, project.environ), cache=None)
 
 

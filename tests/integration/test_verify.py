@@ -226,3 +226,20 @@ def test_what_is_not_there_cannot_be_verified(project: Workspace) -> None:
     assert "help: make it: lumienv sync --mode squashfs" in said.err
     assert project.try_("verify", "--mode", "tar").status == 2
     assert "as locked" in project.lumienv("verify", "--mode", "venv")
+
+
+def test_an_image_is_verified_when_the_base_that_it_was_made_from_is_gone(
+    local: Workspace, wheels: Path, small_image: Path, tmp_path: Path
+) -> None:
+    base = tmp_path / "base.sif"
+    shutil.copyfile(small_image, base)
+    make_wheel(wheels, "alpha", "1.0")
+    local.write(f'path = "{base}"', ["alpha"], '[sync]\nmode = "sif"\n[sif]\nbuilder = "append"\n')
+    local.lumienv("sync")
+    base.unlink()
+    assert "as locked" in local.lumienv("verify")
+    image = local.current.resolve() / "image.sif"
+    image.chmod(0o600)
+    with image.open("r+b") as file:
+        file.truncate(image.stat().st_size - 4096)
+    assert local.try_("verify").status == 1

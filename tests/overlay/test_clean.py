@@ -107,12 +107,13 @@ def test_when_slurm_cannot_be_asked_what_any_job_ever_used_stays(store: Store, o
     assert "Slurm cannot be asked" in why(run_clean(store, None, slurm=False), old)
 
 
-def test_what_a_job_of_another_cluster_used_stays_as_it_cannot_be_asked_for(
-    store: Store, old: Generation
+@pytest.mark.parametrize(("days", "stays"), [(20, True), (89, True), (91, False)])
+def test_what_a_job_of_another_cluster_used_stays_as_long_as_that_may_run(
+    store: Store, old: Generation, days: int, stays: bool
 ) -> None:
     take_lease(old.path, "mahti.7")
-    age(store.root / "leases" / "mahti.7", 100)
-    assert "cluster mahti" in why(run_clean(store), old)
+    age(store.root / "leases" / "mahti.7", days)
+    assert ("cluster mahti" in why(run_clean(store), old)) is stays
 
 
 @pytest.mark.parametrize(("days", "stays"), [(1, True), (13.9, True), (14.1, False)])
