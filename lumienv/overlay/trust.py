@@ -98,9 +98,13 @@ def note_down(seal: str | None, environ: Mapping[str, str], owner: int | None = 
     try:
         with suppress(FileExistsError):
             os.makedirs(os.path.dirname(path), mode=0o700)  # noqa: PTH103, PTH120
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "a", encoding="ascii") as file:
-            file.write("" if seal is None else f"{seal}\n" if owner is None else f"{seal} {owner}\n")
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "ab") as file:
+            size = os.fstat(descriptor).st_size
+            # A full disk may have cut off the last line: the next must not be taken for the rest of it.
+            whole = size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"
+            line = "" if seal is None else f"{seal}\n" if owner is None else f"{seal} {owner}\n"
+            file.write((line if whole else f"\n{line}").encode("ascii"))
     except OSError as error:
         raise StoreError(
             f"cannot note down that this environment was made by you: {error.strerror}",

@@ -10,7 +10,7 @@ import pytest
 
 from lumienv.errors import StoreError
 from lumienv.overlay.generation import Entrance, Generation, distrust, read_generation
-from lumienv.overlay.trust import note_down, seal_of
+from lumienv.overlay.trust import note_down, notes_path, seal_of
 
 MADE = Generation(
     path=Path("/store/generations/venv-aaaa"),
@@ -60,6 +60,17 @@ def test_one_whose_description_was_changed_is_not_run(tmp_path: Path) -> None:
     (own / "generation.json").write_text(MADE.to_json().replace("/images/lumi.sif", "/tmp/evil.sif"))
     with pytest.raises(StoreError, match="was not made by you"):
         read_generation(own)
+
+
+def test_a_line_that_a_full_disk_cut_off_spoils_no_other(tmp_path: Path) -> None:
+    own = written(tmp_path / "own", MADE.to_json())
+    notes = Path(notes_path(os.environ))
+    line = notes.read_text().splitlines()[-1]
+    notes.write_text(line[:20])
+    with pytest.raises(StoreError, match="was not made by you"):
+        read_generation(own)
+    note_down(line, os.environ)
+    assert read_generation(own).digest == MADE.digest
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
