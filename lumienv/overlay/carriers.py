@@ -45,6 +45,8 @@ def write_lock_into(tree: Path, lock: Path) -> None:
     target = tree / "share" / "lumienv" / lock.name
     with disk_errors("write the environment", target):
         target.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (target.parent, target.parent.parent):
+            folder.chmod(0o755)  # whatever the umask: the same lock gives the same bytes
         target.write_bytes(lock.read_bytes())
         target.chmod(0o644)
 
