@@ -14,7 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from lumienv.errors import StoreError
-from lumienv.files import disk_errors, one_writer, owner_name, remove_tree, write_atomically
+from lumienv.files import (
+    current_umask,
+    disk_errors,
+    one_writer,
+    owner_name,
+    remove_tree,
+    write_atomically,
+)
 from lumienv.overlay.generation import (
     FILE_NAME,
     Generation,
@@ -152,7 +159,7 @@ class Store:
         with disk_errors("publish the environment", final):
             description = replace(generation, size=protect(staged)).to_json().encode()
             (staged / FILE_NAME).write_bytes(description)
-            (staged / FILE_NAME).chmod(0o444)
+            (staged / FILE_NAME).chmod(0o444 & ~current_umask())
             note_down(seal_of(description, staged.stat().st_ino), os.environ)
             staged.rename(final)
         published = read_generation(final)
