@@ -209,6 +209,8 @@ class Store:
                 for path in (folder, *(folder / file for file in files)):
                     if not path.is_symlink():
                         _give(path, group)
+            if generation.carrier.is_symlink():  # an image that was put out onto another file system
+                _give(Path(os.path.realpath(generation.carrier)), group)
             if generation.shared:
                 return generation
             shared = replace(generation, shared=True)

@@ -108,10 +108,10 @@ def sync(
         known = store.find(wanted.mode, digest, whole)
         if known is not None:
             store.select(known)
-            if share:
-                known = store.share(known)
             if wanted_at is not None:
                 put_out(known, wanted_at)
+            if share:
+                known = store.share(known)
             return SyncOutcome(
                 known, False, len(chosen), locked=outcome, output=wanted_at, reaches=_reaches(project)
             )
@@ -137,10 +137,10 @@ def sync(
             sources=built_folders(project, chosen),
         )
         published, scripts, remark = materialise(project, report, generation, snapshot, current, chosen)
-        if share:
-            published = store.share(published)
         if wanted_at is not None:
             put_out(published, wanted_at)
+        if share:
+            published = store.share(published)
         return SyncOutcome(
             published,
             True,

@@ -279,3 +279,13 @@ def test_one_without_its_carrier_is_damaged(store: Store, mode: str) -> None:
     made.carrier.rename(store.root / "away")
     with pytest.raises(StoreError, match="is damaged"):
         read_generation(made.path)
+
+
+def test_an_output_on_another_file_system_is_shared_behind_its_link(store: Store, tmp_path: Path) -> None:
+    made = publish(store, "sif")
+    output = tmp_path / "train.sif"
+    made.carrier.rename(output)
+    made.carrier.symlink_to(output)
+    output.chmod(0o500)
+    assert share(store).shared
+    assert output.stat().st_mode & 0o070 == 0o050
