@@ -170,8 +170,21 @@ class Manifest:
 
     @property
     def store_path(self) -> Path:
-        """Where generations are kept; `~` and `$USER` in it are the user's."""
-        return self.directory / os.path.expanduser(os.path.expandvars(self.store))  # noqa: PTH111
+        """Where generations are kept. Raises ManifestError as `place` does."""
+        return self.place("[sync] store", self.store)
+
+    def place(self, key: str, written: str) -> Path:
+        """A path in the manifest; `~` and variables like `$USER` in it are the user's, and it starts here.
+
+        `key` is where it stands. Raises ManifestError for a variable that is not set.
+        """
+        path = os.path.expanduser(os.path.expandvars(written))  # noqa: PTH111
+        if "$" in path:
+            raise ManifestError(
+                f"{key} = {json.dumps(written)} has a variable that is not set",
+                hint="export it first, or write the path itself",
+            )
+        return self.directory / path
 
     def declared(self) -> dict[str, list[str]]:
         """All that decides a resolution, as written: the key as messages name it → its values.

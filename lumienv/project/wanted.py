@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -46,7 +45,8 @@ def wanted_of(
         kind = UsageError if mode else ManifestError
         raise kind(
             f"the mode {chosen_mode} needs a container, and [image] names a Python of this machine",
-            hint="without a container an environment is a directory: --mode venv",
+            hint="without a container an environment is a directory: "
+            + ("lumienv sync --mode venv" if mode else '[sync] mode = "venv"'),
         )
     return Wanted(chosen_mode, made_by, _groups(manifest, groups, no_groups))
 
@@ -75,8 +75,8 @@ def output_of(manifest: Manifest, mode: str, typed: Path | None) -> Path | None:
                 hint=f"lumienv sync --mode sif --output {shlex.quote(str(typed))}",
             )
         return None
-    written = os.path.expanduser(os.path.expandvars(manifest.sif.output))  # noqa: PTH111
-    wanted = typed or (manifest.directory / written if written else None)
+    written = manifest.place("[sif] output", manifest.sif.output) if manifest.sif.output else None
+    wanted = typed or written
     if wanted is not None:
         check_output(wanted)
     return wanted

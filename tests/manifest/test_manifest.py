@@ -115,6 +115,13 @@ def test_relative_places_start_at_the_project(tmp_path: Path) -> None:
     assert manifest(tmp_path, BASIC).store_path == tmp_path / ".lumienv"
 
 
+def test_a_path_with_a_variable_that_is_not_set_is_refused(tmp_path, monkeypatch):
+    monkeypatch.delenv("NOWHERE", raising=False)
+    read = manifest(tmp_path, BASIC + '[sync]\nstore = "$NOWHERE/store"\n')
+    with pytest.raises(ManifestError, match=r"^\[sync\] store = \"\$NOWHERE/store\" has a variable"):
+        assert read.store_path
+
+
 @pytest.mark.parametrize(
     ("dependency", "where"),
     [
