@@ -16,6 +16,7 @@ from lumienv.launch.run import misfit, sync_words, why_stale
 from lumienv.lockfile import Lock, read_lock
 from lumienv.manifest.changes import what_changed
 from lumienv.overlay.generation import all_generations, read_generation
+from lumienv.overlay.output import image_is_whole
 from lumienv.project import Project
 from lumienv.staleness import staleness
 
@@ -140,6 +141,8 @@ def _environments(project: Project) -> Iterator[EnvironmentStatus]:
             yield EnvironmentStatus(path, mode, "", (), 0, is_current, False, error.message)
             continue
         problem = misfit(project.manifest, made) or ""
+        if not problem and made.mode == "sif" and not image_is_whole(made):
+            problem = "its image is gone, or another one than was made"
         yield EnvironmentStatus(
             path, made.mode, made.builder, made.groups, made.size, is_current, made.shared, problem
         )

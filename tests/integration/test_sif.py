@@ -318,6 +318,7 @@ def test_across_file_systems_the_output_is_the_only_copy(appended, local, elsewh
     assert image.path.readlink() == elsewhere / "train.sif"
     assert local.python("import overlay_only; print(overlay_only.here)") == "True"
     (elsewhere / "train.sif").unlink()
+    assert "has the environment inside, is gone" in local.lumienv("status")
     said = local.try_("run", "--print", "python")
     assert said.status == 1
     assert f"the image {elsewhere}/train.sif, which has the environment inside, is gone" in said.err
