@@ -80,9 +80,9 @@ def all_of(version: str) -> dict[str, object]:
     }
 
 
-@pytest.fixture(params=["host", "venv", "squashfs", "append"])
+@pytest.fixture(params=["host", "venv", "squashfs", "append", "cotainr"])
 def mode(request: pytest.FixtureRequest) -> str:
-    """`host` is a directory without a container, `append` an image that was appended to."""
+    """`host` is a directory without a container; `append` and `cotainr` made an image."""
     return str(request.param)
 
 
@@ -92,8 +92,9 @@ def project(request: pytest.FixtureRequest, local: Workspace, wheels: Path, mode
     base = f'host = "{sys.executable}"'
     if mode != "host":
         base = f'path = "{request.getfixturevalue("small_image")}"'
-    carrier = {"host": "venv", "append": "sif"}.get(mode, mode)
-    more = f'[sync]\nmode = "{carrier}"\n[sif]\nbuilder = "append"\n'
+    carrier = {"host": "venv", "append": "sif", "cotainr": "sif"}.get(mode, mode)
+    builder = mode if carrier == "sif" else "append"
+    more = f'[sync]\nmode = "{carrier}"\n[sif]\nbuilder = "{builder}"\n'
     local.write(base, ["first", "second"], more)
     local.lumienv("sync")
     return local
@@ -168,7 +169,7 @@ print(json.dumps([sys.prefix, done]))
 """
 
 
-@pytest.mark.parametrize("mode", ["venv", "squashfs", "append"], indirect=True)
+@pytest.mark.parametrize("mode", ["venv", "squashfs", "append", "cotainr"], indirect=True)
 def test_nothing_in_a_container_writes_into_the_environment(project: Workspace) -> None:
     """Whoever runs it: the tests are repeated as an unprivileged user; root is held off by the mount."""
     assert json.loads(project.python(WRITING)) == ["/opt/lumienv", []]
