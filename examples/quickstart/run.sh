@@ -63,7 +63,8 @@ if [ -z "$image" ]; then
 fi
 if [ -z "$image" ]; then
     lab=$(bash "$checkout/tests/lab/build-images.sh" --where 2>/dev/null || true)
-    image=$(find -L "${lab:-/nonexistent}" -name 'lumi-pytorch-*.sif' 2>/dev/null | head -n 1 || true)
+    # This checkout's images, else those that another one has built, or this one with another Python.
+    image=$(find -L "${lab:-/nonexistent}" "${lab:+${lab%/*}}" -name 'lumi-pytorch-*.sif' 2>/dev/null | head -n 1 || true)
 fi
 if [ -z "$image" ]; then
     say "no image is at hand: fetching python:3.12-slim"
