@@ -52,6 +52,16 @@ def forget() -> None:
     Path(notes_path(os.environ)).write_text("")
 
 
+def accepted(store: Store) -> Generation:
+    """What a teammate shares, and this user has accepted."""
+    publish(store)
+    made = share(store)
+    give_away(store)
+    forget()
+    assert store.adopt("squashfs", DIGEST) is not None
+    return made
+
+
 # -- sharing ---------------------------------------------------------------------------------------------
 
 
@@ -191,11 +201,7 @@ def test_what_was_accepted_from_one_is_not_run_when_it_becomes_anothers(store: S
 
 @needs_root
 def test_a_description_that_its_owner_changed_has_to_be_accepted_anew(store: Store) -> None:
-    publish(store)
-    made = share(store)
-    give_away(store)
-    forget()
-    store.adopt("squashfs", DIGEST)
+    made = accepted(store)
     file = made.path / "generation.json"
     file.write_text(file.read_text().replace("/i.sif", "/tmp/other.sif"))
     with pytest.raises(StoreError, match="you have not accepted it"):
@@ -204,11 +210,7 @@ def test_a_description_that_its_owner_changed_has_to_be_accepted_anew(store: Sto
 
 @needs_root
 def test_what_was_found_damaged_is_not_accepted_again(store: Store) -> None:
-    publish(store)
-    made = share(store)
-    give_away(store)
-    forget()
-    store.adopt("squashfs", DIGEST)
+    made = accepted(store)
     description = (made.path / "generation.json").read_bytes()
     revoke(seal_of(description, made.path.stat().st_ino), os.environ)
     assert store.adopt("squashfs", DIGEST) is None
