@@ -23,6 +23,8 @@ def run(arguments: RunArguments) -> int:
 
     try:
         plan = plan_run(arguments, os.environ, lambda folder, reason: _sync(folder, reason, arguments), note)
+        for line in plan.notes:
+            note(line)
         if arguments.print_only:
             # Arguments are bytes, whatever the terminal's encoding.
             sys.stdout.buffer.write(os.fsencode(f"{plan}\n"))

@@ -9,13 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lumienv.errors import ImageError, ManifestError, UsageError
+from lumienv.launch.presets import Applied, apply_presets
+from lumienv.launch.shape import shape_of
 from lumienv.launch.slurm import reaching
+from lumienv.launch.task import task_words
 from lumienv.manifest import HostValue, Manifest
 from lumienv.overlay.generation import Generation
 from lumienv.runtime import Bind, Command, Runtime, Surroundings
 from lumienv.runtime.host import Host
 from lumienv.runtime.singularity import Singularity, find
 from lumienv.site import Site
+from lumienv.site.presets import preset_named
 
 # Runs the live activation, puts the overlay in front again and becomes the command.
 _LIVE = '{activation} || exit; PATH={prefix}/bin:$PATH; exec "$@"'
@@ -29,6 +33,10 @@ class LaunchPlan(Command):
     """names in `env` whose value is the host's: name → the host's variable"""
     written_as: tuple[tuple[str, str], ...] = ()
     """pieces of the words, and the shell's expressions to print for them: see `__str__`"""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """a variable of the command's, or an option of srun's → where the site has the fact from"""
+    notes: tuple[str, ...] = ()
+    """what the user should know before it starts"""
 
     def __str__(self) -> str:
         """A line for a shell, which does the same without lumienv.
@@ -112,10 +120,12 @@ def launch_plan(
             )
     runtime = runtime_of(generation, environ)
     values, secrets = _variables(manifest, environ, env)
+    applied = _applied(generation, manifest, site, launcher, environ)
+    values = {**applied.values, **values}
     binds = [*_site_binds(site, generation), *(_bind(text, manifest) for text in (*manifest.run.bind, *bind))]
     if generation.entrance.live:
-        wrap = _LIVE.format(activation=generation.entrance.live, prefix=shlex.quote(generation.prefix))
-        command = ["bash", "-c", wrap, "bash", *command]
+        live = _LIVE.format(activation=generation.entrance.live, prefix=shlex.quote(generation.prefix))
+        command = ["bash", "-c", live, "bash", *command]
     started = runtime.launch(
         generation.image,
         command,
@@ -124,14 +134,32 @@ def launch_plan(
         entry=manifest.run.entry,
     )
     prefix = f"{runtime.flavour.upper()}ENV_" if isinstance(runtime, Singularity) else ""
+    of_the_task = {name: text for name, text in applied.of_the_task.items() if name not in values}
+    user = environ.get("USER") or str(os.geteuid())
+    wrap = task_words(of_the_task, prefix, str(site.node_local), user)
+    if launcher:
+        launcher = (launcher[0], *applied.options, *launcher[1:])
     secrets.pop("PATH", None)  # what the overlay is in front of, not the host's alone
     return LaunchPlan(
-        (*reaching(launcher, sorted(started.env)), *started.argv),
+        (*reaching(launcher, sorted(started.env)), *wrap, *started.argv),
         started.env,
         (*started.unset, *(name for name in _writable_image(generation) if name in environ)),
         {f"{prefix}{name}": host for name, host in secrets.items()},
         _written_as(generation, manifest, environ),
+        applied.sources,
     )
+
+
+def _applied(
+    generation: Generation,
+    manifest: Manifest,
+    site: Site,
+    launcher: Sequence[str],
+    environ: Mapping[str, str],
+) -> Applied:
+    presets = [preset_named(site, {}, name) for name in manifest.run.presets]
+    shape = shape_of(launcher, environ, site)
+    return apply_presets(site, presets, site.family_of(generation.image_prefix), shape, launcher)
 
 
 def _writable_image(generation: Generation) -> tuple[str, ...]:
@@ -192,7 +220,10 @@ def _site_binds(site: Site, generation: Generation) -> list[Bind]:
     if generation.base_kind == "host":
         return []
     binds = []
+    family = site.family_of(generation.image_prefix)
     for entry in site.binds:
+        if entry.families and family not in entry.families:
+            continue
         if os.path.exists(entry.path):  # noqa: PTH110 - pathlib costs more than this check
             binds.append(Bind(entry.path, entry.path, writable=True))
         elif not entry.optional:

@@ -142,6 +142,8 @@ class RunTable:
     env: Mapping[str, str | HostValue] = field(default_factory=dict)
     bind: tuple[str, ...] = ()
     entry: str = "exec"
+    presets: tuple[str, ...] = ()
+    """`preset`: names of the site's, a later one going before an earlier one"""
 
 
 @dataclass(frozen=True)

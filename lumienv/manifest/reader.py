@@ -250,6 +250,7 @@ class _Reader(Tables):
             env=env,
             bind=self.texts(table, "run.bind"),
             entry=self.choice(table, "run.entry", ("exec", "run"), "exec"),
+            presets=self.text_or_texts(table, "run.preset"),
         )
 
     def slurm(self, table: dict[str, Any]) -> dict[str, str | bool]:

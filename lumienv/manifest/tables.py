@@ -30,7 +30,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "index": ("name", "url", "explicit", "format"),
     "sync": ("mode", "store"),
     "sif": ("builder", "output"),
-    "run": ("env", "bind", "entry"),
+    "run": ("env", "bind", "entry", "preset"),
 }
 
 
@@ -119,6 +119,12 @@ class Tables:
                 "must be a list of texts",
             )
         )
+
+    def text_or_texts(self, table: Mapping[str, Any], key: str) -> tuple[str, ...]:
+        """A list, or the one text that would be alone in it."""
+        if isinstance(table.get(key.rpartition(".")[2]), str):
+            return (self.text(table, key, ""),)
+        return self.texts(table, key)
 
     def names(self, table: Mapping[str, Any], key: str) -> tuple[str, ...]:
         """Names of packages: a range would be taken for a part of the name, and never match."""

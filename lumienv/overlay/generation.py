@@ -73,6 +73,8 @@ class Generation:
     """bytes of the carrier's files"""
     shared: bool = False
     """published for the group by `sync --share`"""
+    image_prefix: str = ""
+    """where the image's Python lies, its `sys.prefix`: a site tells its image families by that"""
     records: str = ""
     """the digest of the file beside this one that tells what the tree holds (`overlay.records`)"""
 

@@ -129,6 +129,7 @@ def sync(
             lock=current.digest,
             runtime=project.runtime().flavour,
             python=snapshot.python.version,
+            image_prefix=snapshot.python.prefix,
             mount=snapshot.free_mount(MOUNT),
             builder=wanted.builder,
             groups=wanted.groups,

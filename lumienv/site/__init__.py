@@ -7,36 +7,16 @@ what stands in its `[detect]` table.
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lumienv.errors import ManifestError
+from lumienv.site.facts import Family, Preset, Setting, Site, SiteBind, SlurmOption
+from lumienv.site.presets import read_presets, read_settings
+
+__all__ = ["Family", "Preset", "Setting", "Site", "SiteBind", "SlurmOption", "load_site"]
 
 _SHIPPED = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class SiteBind:
-    """A host path that containers of this site should see; `optional`: left out where it is missing."""
-
-    path: str
-    optional: bool = True
-
-
-@dataclass(frozen=True)
-class Site:
-    """The facts that lumienv needs of the machine it runs on."""
-
-    name: str
-    image_folders: tuple[Path, ...] = ()
-    binds: tuple[SiteBind, ...] = ()
-    cache: Path = Path("~/.cache/lumienv")
-    """for what lasts: snapshots, index pages, wheels"""
-    scratch: Path = Path("/tmp")  # noqa: S108 - the default of TMPDIR
-    """node-local, for staging"""
-    processors: int = 1
-    """how many processors to use for packing"""
 
 
 def load_site(environ: Mapping[str, str], folder: Path | None = None) -> Site:
@@ -66,11 +46,23 @@ def _site(path: Path, data: Mapping[str, Any], environ: Mapping[str, str], folde
         name=str(data.get("name", path.stem)),
         image_folders=tuple(_absolute(name) for name in folders if name),
         binds=tuple(
-            SiteBind(entry["path"], bool(entry.get("optional", True))) for entry in data.get("bind", [])
+            SiteBind(
+                entry["path"],
+                bool(entry.get("optional", True)),
+                tuple(entry.get("families", ())),
+                str(entry.get("source", "")),
+            )
+            for entry in data.get("bind", [])
         ),
         cache=_absolute(cache),
         processors=_processors(data, environ),
         scratch=_absolute(environ.get("TMPDIR") or data.get("scratch", {}).get("folder", "/tmp")),  # noqa: S108
+        node_local=_absolute(data.get("scratch", {}).get("folder", "/tmp")),  # noqa: S108
+        families=tuple(Family(entry["name"], tuple(entry["python"])) for entry in data.get("family", [])),
+        settings=read_settings(data.get("set", [])),
+        presets=read_presets(data),
+        whole_node_partitions=tuple(data.get("slurm", {}).get("whole-node-partitions", ())),
+        loop_devices=data.get("limits", {}).get("loop-devices"),
     )
 
 
@@ -102,8 +94,8 @@ def _site_file(environ: Mapping[str, str]) -> tuple[Path, dict[str, Any]]:
 
 
 def _profiles() -> list[Path]:
-    """The sites that come with lumienv; `modules.toml` beside them is no site."""
-    return sorted(path for path in _SHIPPED.glob("*.toml") if path.stem != "modules")
+    """The sites that come with lumienv; what else lies beside them is no site."""
+    return sorted(path for path in _SHIPPED.glob("*.toml") if path.stem not in ("modules", "presets"))
 
 
 def _read(path: Path) -> dict[str, Any]:
