@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lumienv.errors import ImageError, ManifestError, UsageError
+from lumienv.launch.notes import loop_devices, missing_binds, preset_notes
 from lumienv.launch.presets import Applied, apply_presets
-from lumienv.launch.shape import shape_of
 from lumienv.launch.slurm import reaching
 from lumienv.launch.task import task_words
 from lumienv.manifest import HostValue, Manifest
@@ -18,8 +18,8 @@ from lumienv.overlay.generation import Generation
 from lumienv.runtime import Bind, Command, Runtime, Surroundings
 from lumienv.runtime.host import Host
 from lumienv.runtime.singularity import Singularity, find
-from lumienv.site import Site
-from lumienv.site.presets import preset_named
+from lumienv.site import Preset, Site, SiteBind
+from lumienv.site.presets import preset_named, read_presets
 
 # Runs the live activation, puts the overlay in front again and becomes the command.
 _LIVE = '{activation} || exit; PATH={prefix}/bin:$PATH; exec "$@"'
@@ -120,9 +120,12 @@ def launch_plan(
             )
     runtime = runtime_of(generation, environ)
     values, secrets = _variables(manifest, environ, env)
-    applied = _applied(generation, manifest, site, launcher, environ)
+    presets = [preset_named(site, own_presets(manifest), name) for name in manifest.run.presets]
+    family = site.family_of(generation.image_prefix)
+    applied = apply_presets(site, presets, family, launcher, {**environ, **values})
     values = {**applied.values, **values}
-    binds = [*_site_binds(site, generation), *(_bind(text, manifest) for text in (*manifest.run.bind, *bind))]
+    site_binds, missing = _site_binds(site, generation, family)
+    binds = [*site_binds, *(_bind(text, manifest) for text in (*manifest.run.bind, *bind))]
     if generation.entrance.live:
         live = _LIVE.format(activation=generation.entrance.live, prefix=shlex.quote(generation.prefix))
         command = ["bash", "-c", live, "bash", *command]
@@ -146,20 +149,28 @@ def launch_plan(
         (*started.unset, *(name for name in _writable_image(generation) if name in environ)),
         {f"{prefix}{name}": host for name, host in secrets.items()},
         _written_as(generation, manifest, environ),
-        applied.sources,
+        _sources(applied, values, site, site_binds),
+        (
+            *preset_notes(presets, applied.shape),
+            *missing_binds(site, missing, applied.shape, in_job="SLURM_JOB_ID" in environ),
+            *loop_devices(site, generation, runtime.flavour, applied.shape),
+        ),
     )
 
 
-def _applied(
-    generation: Generation,
-    manifest: Manifest,
-    site: Site,
-    launcher: Sequence[str],
-    environ: Mapping[str, str],
-) -> Applied:
-    presets = [preset_named(site, {}, name) for name in manifest.run.presets]
-    shape = shape_of(launcher, environ, site)
-    return apply_presets(site, presets, site.family_of(generation.image_prefix), shape, launcher)
+def own_presets(manifest: Manifest) -> Mapping[str, Preset]:
+    """The project's own: `[preset.…]` in lumienv.toml."""
+    return read_presets(manifest.presets) if manifest.presets else {}
+
+
+def _sources(
+    applied: Applied, values: Mapping[str, str], site: Site, binds: Sequence[Bind]
+) -> dict[str, str]:
+    """What of the launch is the site's, each with its source; what the user says goes before it."""
+    given = {bind.source for bind in binds}
+    taken = {name for name in values if values[name] != applied.values.get(name)}
+    found = {name: source for name, source in applied.sources.items() if name not in taken}
+    return found | {f"--bind {bind.path}": bind.source for bind in site.binds if bind.path in given}
 
 
 def _writable_image(generation: Generation) -> tuple[str, ...]:
@@ -216,19 +227,24 @@ def _variables(
     return values, hosts
 
 
-def _site_binds(site: Site, generation: Generation) -> list[Bind]:
-    if generation.base_kind == "host":
-        return []
-    binds = []
-    family = site.family_of(generation.image_prefix)
-    for entry in site.binds:
+def _site_binds(site: Site, generation: Generation, family: str) -> tuple[list[Bind], list[SiteBind]]:
+    """(the site's binds for images of this family, those that are left out as they do not exist here)."""
+    binds, missing = [], []
+    for entry in site.binds if generation.base_kind != "host" else ():
         if entry.families and family not in entry.families:
             continue
         if os.path.exists(entry.path):  # noqa: PTH110 - pathlib costs more than this check
             binds.append(Bind(entry.path, entry.path, writable=True))
-        elif not entry.optional:
-            raise ImageError(f"the site's bind {entry.path} does not exist on this node")
-    return binds
+        elif entry.optional:
+            missing.append(entry)
+        else:
+            raise ImageError(
+                f"the site's bind {entry.path} does not exist on this node",
+                *([entry.source] if entry.source else []),
+                hint=f"the site {site.name} says that no container works without it; where that is not so,\n"
+                "`optional = true` in the site's file leaves it out",
+            )
+    return binds, missing
 
 
 def _bind(text: str, manifest: Manifest) -> Bind:

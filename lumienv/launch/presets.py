@@ -3,15 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lumienv.launch.shape import Shape, asked_for
+from lumienv.launch.conditions import Circumstances, circumstances
+from lumienv.launch.shape import Shape, shape_of
 from lumienv.launch.task import filled, is_of_the_task
-from lumienv.site import Preset, Setting, Site, SlurmOption
+from lumienv.site import Preset, Setting, Site
+
+# Options that say how many tasks there are where: presets give them first, and all else is judged by what
+# comes out.
+_SPREADING = ("nodes", "ntasks", "ntasks-per-node", "gpus-per-node", "cpus-per-task")
 
 
 @dataclass(frozen=True)
 class Applied:
     """What holds for one launch."""
 
+    shape: Shape = Shape()
+    """with the presets' options for srun"""
     values: Mapping[str, str] = field(default_factory=dict)
     """variables whose value is known now"""
     of_the_task: Mapping[str, str] = field(default_factory=dict)
@@ -23,37 +30,57 @@ class Applied:
 
 
 def apply_presets(
-    site: Site, presets: Sequence[Preset], family: str, shape: Shape, launcher: Sequence[str]
+    site: Site, presets: Sequence[Preset], family: str, launcher: Sequence[str], environ: Mapping[str, str]
 ) -> Applied:
-    """What the site and these presets say for images of `family` in a launch of this shape.
+    """What the site and these presets say for images of `family`, in a launch with these words of srun's.
 
-    A later preset goes before an earlier one, and what stands in `launcher` (srun's words so far) before all.
+    A later preset goes before an earlier one, and what stands in `launcher` before all. What one preset takes
+    back, none sets. `environ` is the user's: the host's variables and those of `[run] env` and `--env`.
     """
-    chosen: dict[str, Setting] = {}
-    for setting in (*site.settings, *(one for preset in presets for one in preset.settings)):
-        if _concerns(setting, family, shape):
-            chosen.pop(setting.name, None)
-            if setting.value is not None:
-                chosen[setting.name] = setting
-    sources = {setting.name: setting.source for setting in chosen.values()}
-    words: dict[str, str] = {}
-    given = {name for name, _ in asked_for(launcher)}
-    known = {"nodes": shape.nodes, "tasks": shape.tasks}
-    for option in (one for preset in presets for one in preset.options) if launcher else ():
-        if option.name in given or not _concerns(option, family, shape):
-            continue
-        value = option.value if isinstance(option.value, bool) else filled(option.value, known)
-        if value is None or value is False:
-            continue
-        words[option.name] = f"--{option.name}" if value is True else f"--{option.name}={value}"
-        sources[words[option.name]] = option.source
+    asked = circumstances(family, shape_of(launcher, environ, site), launcher, environ)
+    spreading = _options(presets, asked, _SPREADING) if launcher else {}
+    words = (*launcher, *(word for word, _ in spreading.values()))
+    now = circumstances(family, shape_of(words, environ, site), words, environ)
+    # A preset may ask for GPUs, say; what is filled into its words is what was known before.
+    options = {**spreading, **(_options(presets, now, ()) if launcher else {})}
+    settings = [s for s in (*site.settings, *(s for p in presets for s in p.settings)) if now.concern(s)]
+    taken_back = {setting.name for setting in settings if setting.value is None}
+    chosen: dict[str, tuple[str, Setting]] = {}
+    for setting in settings:
+        text = filled(setting.value or "", _constants(now, words))
+        if text is not None and setting.name not in taken_back:
+            chosen[setting.name] = text, setting
     return Applied(
-        {s.name: s.value for s in chosen.values() if s.value is not None and not is_of_the_task(s.value)},
-        {s.name: s.value for s in chosen.values() if s.value is not None and is_of_the_task(s.value)},
-        tuple(words.values()),
-        sources,
+        now.shape,
+        {name: text for name, (text, _) in chosen.items() if not is_of_the_task(text)},
+        {name: text for name, (text, _) in chosen.items() if is_of_the_task(text)},
+        tuple(word for word, _ in options.values()),
+        {name: setting.source for name, (_, setting) in chosen.items()} | dict(options.values()),
     )
 
 
-def _concerns(what: Setting | SlurmOption, family: str, shape: Shape) -> bool:
-    return (not what.families or family in what.families) and all(map(shape.holds, what.when))
+def _options(
+    presets: Sequence[Preset], now: Circumstances, only: Sequence[str]
+) -> dict[str, tuple[str, str]]:
+    """Name → (word, source) of the options that hold; `only`: of these names, else of all others."""
+    found: dict[str, tuple[str, str]] = {}
+    for option in (option for preset in presets for option in preset.options):
+        if (option.name in _SPREADING) != bool(only) or now.is_given(option.name) or not now.concern(option):
+            continue
+        text = option.value if isinstance(option.value, bool) else filled(option.value, now.numbers)
+        if text is True:
+            found[option.name] = f"--{option.name}", option.source
+        elif text is not None and text is not False:
+            found[option.name] = f"--{option.name}={text}", option.source
+    return found
+
+
+def _constants(now: Circumstances, words: Sequence[str]) -> dict[str, object]:
+    """Numbers for variables: those of the launch, as far as they are known.
+
+    How many tasks this node has is the same on each only where srun is told so: then it is a plain number.
+    """
+    shape, asked = now.shape, now.asked
+    even = shape.tasks == (shape.nodes or 0) * (shape.tasks_per_node or 0)
+    told = bool(words) and "nodes" in asked and "ntasks-per-node" in asked and even
+    return {**now.numbers, **({"tasks-on-node": shape.tasks_per_node} if told else {})}

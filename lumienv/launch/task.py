@@ -7,18 +7,20 @@ double quotes.
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from lumienv.errors import ManifestError
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z][\w-]*)\}")
 
-# Name in small letters → (what has to be worked out before, the expression). SLURM_STEP_NODELIST is like
-# `nid[005001-005002,005010]`: the first host is what stands before `[` or `,`, and the first number in it.
+# Name in small letters → (what has to be worked out before, the expression). Slurm's variables of the step
+# (srun's manual, OUTPUT ENVIRONMENT VARIABLES) are right in heterogeneous jobs too: they tell of all components.
 _WORKED_OUT: Mapping[str, tuple[str, str]] = {
+    # SLURM_STEP_NODELIST is like `nid005001`, `nid[005001-005002,005010],gpu-3`: the first entry, and in its
+    # brackets the first number.
     "first-node": (
-        'l=${SLURM_STEP_NODELIST-}; first=${l%%[[,]*}; l=${l#"$first"}; '
-        'case $l in "["*) l=${l#"["}; first=$first${l%%[],-]*};; esac',
+        'first=${SLURM_STEP_NODELIST%%,*}; case $first in *"["*) n=${first#*"["}; '
+        'first=${first%%"["*}${n%%[]-]*};; esac',
         '"$first"',
     ),
     # Two steps of a job, and the jobs beside it, each get one of their own; below the ports that Linux hands
@@ -27,14 +29,14 @@ _WORKED_OUT: Mapping[str, tuple[str, str]] = {
         "port=$((10000 + (${SLURM_JOB_ID:-0} + 1009 * ${SLURM_STEP_ID:-0}) % 10000))",
         '"$port"',
     ),
-    # `8(x2),3`: eight tasks on two nodes, then three.
+    # SLURM_STEP_TASKS_PER_NODE is like `8(x2),3`: eight tasks on each of two nodes, then three.
     "tasks-on-node": (
         "n=${SLURM_NODEID:-0}; IFS=,; for here in ${SLURM_STEP_TASKS_PER_NODE-}; do x=1; "
         'case $here in *x*) x=${here##*x}; x=${x%")"};; esac; [ "$n" -lt "$x" ] && break; n=$((n - x)); '
         'done; unset IFS; here=${here%%"("*}',
         '"$here"',
     ),
-    # Made by nobody else: another user may have put a folder of that name there.
+    # Used only where it is this user's own: another may have put a folder or a link of that name there.
     "node-cache": (
         'cache=@folder@/lumienv-@user@-${SLURM_JOB_ID:-0}; mkdir -m 700 "$cache" 2>/dev/null; '
         '[ -O "$cache" ] && [ ! -L "$cache" ] || cache=$(mktemp -d)',
@@ -63,7 +65,7 @@ def task_words(values: Mapping[str, str], prefix: str, folder: str, user: str) -
             if number % 2 == 0:
                 text += shlex.quote(part) if part else ""
             elif part.isupper():
-                text += f'"${{{part}-}}"'
+                text += f'"${part}"'
             elif part in _WORKED_OUT:
                 step, expression = _WORKED_OUT[part]
                 step = step.replace("@folder@", shlex.quote(folder)).replace("@user@", shlex.quote(user))
@@ -80,11 +82,19 @@ def task_words(values: Mapping[str, str], prefix: str, folder: str, user: str) -
 
 
 def filled(template: str, values: Mapping[str, object]) -> str | None:
-    """A template with what is known before the launch filled in; None where something is not known."""
-    missing = [name for name in _PLACEHOLDER.findall(template) if values.get(name) is None]
-    return None if missing else _PLACEHOLDER.sub(lambda found: str(values[found[1]]), template)
+    """A template with what is known before the start filled in; None where a number in it is not known.
 
+    What a task alone knows stays as it is: variables in capitals, and what the task works out.
+    """
+    waiting = set()
 
-def placeholders(values: Sequence[str]) -> set[str]:
-    """The names in the templates."""
-    return {name for value in values for name in _PLACEHOLDER.findall(value)}
+    def fill(found: re.Match[str]) -> str:
+        name = found[1]
+        if values.get(name) is not None:
+            return str(values[name])
+        if name in values and name not in _WORKED_OUT:
+            waiting.add(name)
+        return found[0]
+
+    text = _PLACEHOLDER.sub(fill, template)
+    return None if waiting else text

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lumienv.errors import ManifestError
 
@@ -164,6 +165,8 @@ class Manifest:
     run: RunTable = RunTable()
     slurm: Mapping[str, str | bool] = field(default_factory=dict)
     tasks: Mapping[str, str] = field(default_factory=dict)
+    presets: Mapping[str, Any] = field(default_factory=dict)
+    """`[preset.…]`: checked, and made values of where one is used (`site.presets`)"""
 
     @property
     def directory(self) -> Path:

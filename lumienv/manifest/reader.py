@@ -84,6 +84,7 @@ class _Reader(Tables):
             run=self.run(self.table(data, "run")),
             slurm=self.slurm(self.table(data, "slurm")),
             tasks=self.tasks(self.table(data, "tasks")),
+            presets=self.presets(self.table(data, "preset")),
         )
 
     def image(self, table: dict[str, Any]) -> ImageTable:
@@ -269,3 +270,10 @@ class _Reader(Tables):
 
     def tasks(self, table: dict[str, Any]) -> dict[str, str]:
         return {name: self.named_text(table, "tasks", name) for name in table}
+
+    def presets(self, table: dict[str, Any]) -> dict[str, Any]:
+        if table:
+            from lumienv.site.form import check_presets  # only where a project has its own
+
+            check_presets(table, self.fail)
+        return table

@@ -19,7 +19,7 @@ IMAGE_SELECTORS = ("rocm", "python", "version", "hash")
 KEYS: Mapping[str, tuple[str, ...]] = {
     "": (
         *("dependencies", "image", "dependency-groups", "sources", "resolve"),
-        *("index", "sync", "sif", "run", "slurm", "tasks"),
+        *("index", "sync", "sif", "run", "slurm", "tasks", "preset"),
     ),
     "image": (*IMAGE_WAYS, *IMAGE_SELECTORS, "activate", "assume"),
     "sources.*": ("index", "path", "editable", "git", "rev", "tag", "branch", "url", "subdirectory"),

@@ -1,12 +1,12 @@
 """A cluster's facts as data: one TOML file a site, with the source of each fact beside it.
 
 `LUMIENV_SITE` names another file, or one of those shipped here; without it the site is recognised by
-what stands in its `[detect]` table.
+what stands in its `[detect]` table. The user's own `~/.config/lumienv/site.toml` adds to it.
 """
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,13 @@ def load_site(environ: Mapping[str, str], folder: Path | None = None) -> Site:
 
     `folder` is the project's, by default the current one.
 
-    Raises ManifestError for a site file that is missing or broken.
+    Raises ManifestError for a site file that is missing, broken, or says what no site file says.
     """
     path, data = _site_file(environ)
+    own = user_file(environ)
+    if own.is_file():
+        data = _with(data, _read(own), own)
+        path = own
     try:
         return _site(path, data, environ, folder or Path.cwd())
     except (AttributeError, KeyError, TypeError, IndexError, ValueError) as error:
@@ -49,8 +53,9 @@ def _site(path: Path, data: Mapping[str, Any], environ: Mapping[str, str], folde
             SiteBind(
                 entry["path"],
                 bool(entry.get("optional", True)),
-                tuple(entry.get("families", ())),
+                _texts(entry.get("families", ())),
                 str(entry.get("source", "")),
+                bool(entry.get("in-jobs", False)),
             )
             for entry in data.get("bind", [])
         ),
@@ -60,10 +65,46 @@ def _site(path: Path, data: Mapping[str, Any], environ: Mapping[str, str], folde
         node_local=_absolute(data.get("scratch", {}).get("folder", "/tmp")),  # noqa: S108
         families=tuple(Family(entry["name"], tuple(entry["python"])) for entry in data.get("family", [])),
         settings=read_settings(data.get("set", [])),
-        presets=read_presets(data),
+        presets=read_presets(data.get("preset", {})),
         whole_node_partitions=tuple(data.get("slurm", {}).get("whole-node-partitions", ())),
         loop_devices=data.get("limits", {}).get("loop-devices"),
     )
+
+
+def user_file(environ: Mapping[str, str]) -> Path:
+    """Where the user's additions to the site stand, if there are any: `~/.config/lumienv/site.toml`."""
+    config = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME") or Path.home()) / ".config")
+    return Path(config) / "lumienv" / "site.toml"
+
+
+def _with(site: Mapping[str, Any], own: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The site's facts with the user's: lists are made longer, presets replaced by name, the rest overridden.
+
+    Raises ManifestError where the user's file says which site this is.
+    """
+    for key in ("name", "detect"):
+        if key in own:
+            raise ManifestError(
+                f"{path}: {key} says which site this is, and this file adds to whatever site it is",
+                hint=f"take it out; a whole site of your own is named by LUMIENV_SITE={path}",
+            )
+    merged = dict(site)
+    for key, value in own.items():
+        there = merged.get(key)
+        if isinstance(value, list):
+            merged[key] = [*(there or []), *value]
+        elif key == "preset":
+            merged[key] = {**(there or {}), **value}
+        else:
+            table = dict(there or {})
+            for name, fact in value.items():
+                table[name] = [*table.get(name, []), *fact] if isinstance(fact, list) else fact
+            merged[key] = table
+    return merged
+
+
+def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _processors(data: Mapping[str, Any], environ: Mapping[str, str]) -> int:
@@ -100,7 +141,8 @@ def _profiles() -> list[Path]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        data = tomllib.loads(text)
     except FileNotFoundError:
         shipped = ", ".join(file.stem for file in _profiles())
         raise ManifestError(
@@ -108,9 +150,24 @@ def _read(path: Path) -> dict[str, Any]:
             hint=f"LUMIENV_SITE takes the path of one, or the name of one that comes with lumienv: {shipped}",
         ) from None
     except IsADirectoryError:
-        raise ManifestError(f"{path} is a directory; LUMIENV_SITE takes a file") from None
+        raise ManifestError(
+            f"{path} is a directory", hint="LUMIENV_SITE takes a file, or the name of a site: lumi, generic"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ManifestError(f"the site file {path} is not valid TOML: {error}") from None
+        raise ManifestError(
+            f"the site file {path} is not valid TOML: {error}",
+            hint=f"mend it there; {_SHIPPED / 'lumi.toml'} shows what one looks like",
+        ) from None
+    except PermissionError as error:
+        raise ManifestError(
+            f"the site file {path} cannot be read: {error.strerror}",
+            hint=f"let your user read it: chmod u+r {path}",
+        ) from None
+    if path.parent != _SHIPPED:  # those that come with lumienv are checked by a test
+        from lumienv.site.form import check_site
+
+        check_site(data, path, text)
+    return data
 
 
 def _cache(data: Mapping[str, Any], environ: Mapping[str, str], folder: Path) -> str:

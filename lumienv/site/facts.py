@@ -14,6 +14,8 @@ class SiteBind:
     families: tuple[str, ...] = ()
     """the image families that need it; empty: all"""
     source: str = ""
+    in_jobs: bool = False
+    """only compute nodes have it: that it is missing elsewhere is no news"""
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,13 @@ class Setting:
 
     name: str
     value: str | None
-    """None: what a preset before this one sets is taken back"""
+    """None: no preset sets it, whichever else is named"""
     source: str = ""
     when: tuple[str, ...] = ()
-    """conditions of `launch.shape`, all of which have to hold"""
+    """conditions of `launch.conditions`, all of which have to hold"""
     families: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+    """options of srun, or variables of the host: where one of them is given, this is left out"""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class SlurmOption:
     source: str = ""
     when: tuple[str, ...] = ()
     families: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,8 @@ class Preset:
     options: tuple[SlurmOption, ...] = ()
     gpus: bool = False
     """it is of no use without GPUs: `run` says so outside a job"""
+    one_task_a_node: bool = False
+    """its program starts the other processes: `run` says so where there are several tasks a node"""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
-"""Presets, variables and options for srun out of a site's TOML, checked entry by entry."""
+"""Presets, variables and options for srun out of a site's TOML."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,20 @@ from lumienv.site.facts import Preset, Setting, Site, SlurmOption
 # Those of no site in particular: how processes find each other under Slurm.
 _SHIPPED = Path(__file__).parent / "presets.toml"
 
-# launch.shape tells which of them hold.
+# launch.conditions tells which of them hold.
 CONDITIONS: tuple[str, ...] = (
     *("slurm", "one-node", "several-nodes", "whole-node"),
-    *("one-task-a-node", "task-a-gpu", "no-gpus"),
+    *("one-task-a-node", "task-a-gpu", "gpus", "no-gpus"),
 )
+NUMBERS: tuple[str, ...] = ("nodes", "tasks-per-node", "gpus-per-node", "cpus-per-task")
+"""what `tasks-per-node=8` may compare; `cpus-per-task=7` holds also where nobody asks for another number"""
+
+KNOWN: tuple[str, ...] = (*NUMBERS, "tasks", "cpus-per-node")
+"""names in braces that are filled before the start; an entry whose number is not known is left out"""
+FILLED: tuple[str, ...] = (*KNOWN, "first-node", "port", "tasks-on-node", "node-cache")
+"""those, and the ones that a task works out: for variables only"""
+
+_PLACEHOLDER = re.compile(r"\{([A-Za-z][\w-]*)\}")
 
 
 def preset_named(site: Site, own: Mapping[str, Preset], name: str) -> Preset:
@@ -25,9 +35,7 @@ def preset_named(site: Site, own: Mapping[str, Preset], name: str) -> Preset:
     for presets in (own, site.presets):
         if name in presets:
             return presets[name]
-    import tomllib
-
-    shipped = read_presets(tomllib.loads(_SHIPPED.read_text(encoding="utf-8")))
+    shipped = shipped_presets()
     if name in shipped:
         return shipped[name]
     import difflib
@@ -40,7 +48,14 @@ def preset_named(site: Site, own: Mapping[str, Preset], name: str) -> Preset:
     )
 
 
-def read_presets(data: Mapping[str, Any]) -> dict[str, Preset]:
+def shipped_presets() -> dict[str, Preset]:
+    """Those that every site has."""
+    import tomllib
+
+    return read_presets(tomllib.loads(_SHIPPED.read_text(encoding="utf-8")).get("preset", {}))
+
+
+def read_presets(tables: Mapping[str, Any]) -> dict[str, Preset]:
     """The `[preset.…]` tables. Raises KeyError, TypeError or ValueError for what has another form."""
     return {
         name: Preset(
@@ -52,8 +67,9 @@ def read_presets(data: Mapping[str, Any]) -> dict[str, Preset]:
                 for entry in table.get("srun", [])
             ),
             gpus=bool(table.get("gpus", False)),
+            one_task_a_node=bool(table.get("one-task-a-node", False)),
         )
-        for name, table in data.get("preset", {}).items()
+        for name, table in tables.items()
     }
 
 
@@ -64,8 +80,24 @@ def read_settings(entries: Iterable[Mapping[str, Any]]) -> tuple[Setting, ...]:
         value = _value(entry)
         if value is True:
             raise ValueError(f"{entry['name']} = true: a variable holds text, or false for none")
-        found.append(Setting(entry["name"], value or None, *_circumstances(entry)))
+        found.append(Setting(entry["name"], None if value is False else value, *_circumstances(entry)))
     return tuple(found)
+
+
+def is_condition(text: str) -> bool:
+    """Whether `when` may say this: a condition, a number that is compared, or a variable.
+
+    `NAME=value` of the host's variables (nothing behind `=`: unset or empty), `NAME`: it has a value.
+    """
+    name, compared, value = text.partition("=")
+    if name.isupper() and name.isidentifier():
+        return True
+    return (name in NUMBERS and value.isdigit()) if compared else text in CONDITIONS
+
+
+def placeholders_of(template: str) -> list[str]:
+    """The names in braces."""
+    return _PLACEHOLDER.findall(template)
 
 
 def _value(entry: Mapping[str, Any]) -> str | bool:
@@ -75,13 +107,16 @@ def _value(entry: Mapping[str, Any]) -> str | bool:
     return value if isinstance(value, bool) else str(value)
 
 
-def _circumstances(entry: Mapping[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """(source, conditions, families)."""
+def _circumstances(
+    entry: Mapping[str, Any],
+) -> tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """(source, conditions, families, what it gives way to)."""
     when = _texts(entry.get("when", []))
     for condition in when:
-        if condition not in CONDITIONS:
+        if not is_condition(condition):
             raise ValueError(f"when = {condition}: it can be {', '.join(CONDITIONS)}")
-    return str(entry.get("source", "")), when, _texts(entry.get("families", []))
+    families, unless = _texts(entry.get("families", [])), _texts(entry.get("unless", []))
+    return str(entry.get("source", "")), when, families, unless
 
 
 def _texts(value: str | Sequence[str]) -> tuple[str, ...]:

@@ -1,0 +1,73 @@
+"""What a user should know of a launch before it starts: lines of `LaunchPlan.notes`."""
+
+from collections.abc import Iterable, Sequence
+
+from lumienv.launch.shape import Shape
+from lumienv.overlay.generation import Generation
+from lumienv.site import Preset, Site, SiteBind
+
+
+def preset_notes(presets: Iterable[Preset], shape: Shape) -> list[str]:
+    """Where a preset is used outside what it is for."""
+    notes = []
+    each = shape.tasks_per_node
+    for preset in presets:
+        if preset.gpus and not shape.slurm:
+            notes.append(
+                f"the preset {preset.name} is for GPU nodes, and this starts here, without Slurm; "
+                "to ask for a node: lumienv run --launcher srun"
+            )
+        if preset.one_task_a_node and shape.slurm and each is not None and each > 1:
+            notes.append(
+                f"the preset {preset.name} is for one task a node, which starts the other processes, and {each} "
+                f"are asked for: leave out ntasks and ntasks-per-node"
+            )
+    return notes
+
+
+def missing_binds(site: Site, missing: Sequence[SiteBind], shape: Shape, *, in_job: bool) -> list[str]:
+    """One line for all binds that are left out, where that is news.
+
+    What only compute nodes have is none on a login node; but where srun is put in front there, the tasks go
+    without it.
+    """
+    paths = [bind.path for bind in missing if in_job or not bind.in_jobs]
+    later = [bind.path for bind in missing if bind.in_jobs and not in_job and shape.slurm]
+    notes = []
+    if paths:
+        notes.append(
+            f"left out, as they do not exist here: {', '.join(paths)} (binds of the site {site.name}, which "
+            "LUMIENV_SITE chooses)"
+        )
+    if later:
+        notes.append(
+            f"left out, as it exists on compute nodes only: {', '.join(later)}; a program that needs it has to be "
+            "started from within the job (salloc, sbatch)"
+        )
+    return notes
+
+
+def loop_devices(site: Site, generation: Generation, flavour: str, shape: Shape) -> list[str]:
+    """A warning where the file-system images that a node's tasks mount reach what the site allows.
+
+    SingularityCE takes a loop device for each image of each container; Apptainer mounts them by FUSE where
+    it is not setuid, and a Python of the host has none.
+    """
+    limit, tasks = site.loop_devices, shape.tasks_per_node
+    if limit is None or tasks is None or flavour != "singularity" or generation.base_kind == "host":
+        return []
+    images = images_of(generation.mode, generation.builder)
+    if tasks * images < limit:
+        return []
+    said = (
+        f"{tasks} tasks a node with {images} file-system {'image' if images == 1 else 'images'} each take "
+        f"{tasks * images} loop devices, of which the site {site.name} has {limit} a node"
+    )
+    if images > 1 and tasks < limit:
+        return [f"{said}; --mode venv takes one a task, and so does --mode sif with the builder cotainr"]
+    return [f"{said}: start fewer tasks on each node"]
+
+
+def images_of(mode: str, builder: str) -> int:
+    """How many file-system images a container of this mode mounts."""
+    return 2 if mode == "squashfs" or (mode == "sif" and builder == "append") else 1
