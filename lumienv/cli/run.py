@@ -27,7 +27,7 @@ def run(arguments: RunArguments) -> int:
             note(line)
         if arguments.print_only:
             # Arguments are bytes, whatever the terminal's encoding.
-            sys.stdout.buffer.write(os.fsencode(f"{plan}\n"))
+            sys.stdout.buffer.write(os.fsencode(f"{plan.explained() if arguments.verbose else plan}\n"))
             sys.stdout.flush()
             return 0
         become(plan, os.environ)

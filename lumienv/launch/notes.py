@@ -41,8 +41,8 @@ def missing_binds(site: Site, missing: Sequence[SiteBind], shape: Shape, *, in_j
         )
     if later:
         notes.append(
-            f"left out, as it exists on compute nodes only: {', '.join(later)}; a program that needs it has to be "
-            "started from within the job (salloc, sbatch)"
+            f"left out, as it exists on compute nodes only: {', '.join(later)}; a program that needs it has to "
+            "be started from within the job (salloc, sbatch)"
         )
     return notes
 

@@ -34,7 +34,7 @@ class LaunchPlan(Command):
     written_as: tuple[tuple[str, str], ...] = ()
     """pieces of the words, and the shell's expressions to print for them: see `__str__`"""
     sources: Mapping[str, str] = field(default_factory=dict)
-    """a variable of the command's, or an option of srun's → where the site has the fact from"""
+    """a variable of the command's, a word for srun, or `--bind …` → whose it is, and where the fact is from"""
     notes: tuple[str, ...] = ()
     """what the user should know before it starts"""
 
@@ -51,6 +51,11 @@ class LaunchPlan(Command):
         if self.unset:  # behind the assignments: the words of `env` could be seen in the process list
             words += ["env", *(word for name in self.unset for word in ("-u", name))]
         return " ".join([*words, *map(self._quoted, self.argv)])
+
+    def explained(self) -> str:
+        """The line, and above it as comments what of it the site and the presets gave, each with its source."""
+        comments = (f"# {' '.join(f'{what}: {why}'.split())}" for what, why in self.sources.items())
+        return "\n".join([*comments, str(self)])
 
     def _quoted(self, text: str) -> str:
         for piece, expression in self.written_as:
@@ -170,7 +175,8 @@ def _sources(
     given = {bind.source for bind in binds}
     taken = {name for name in values if values[name] != applied.values.get(name)}
     found = {name: source for name, source in applied.sources.items() if name not in taken}
-    return found | {f"--bind {bind.path}": bind.source for bind in site.binds if bind.path in given}
+    why = {bind.path: f"site {site.name}{': ' if bind.source else ''}{bind.source}" for bind in site.binds}
+    return found | {f"--bind {path}": source for path, source in why.items() if path in given}
 
 
 def _writable_image(generation: Generation) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from lumienv.launch.conditions import Circumstances, circumstances
 from lumienv.launch.shape import Shape, shape_of
 from lumienv.launch.task import filled, is_of_the_task
-from lumienv.site import Preset, Setting, Site
+from lumienv.site import Preset, Site
 
 # Options that say how many tasks there are where: presets give them first, and all else is judged by what
 # comes out.
@@ -17,7 +17,7 @@ _SPREADING = ("nodes", "ntasks", "ntasks-per-node", "gpus-per-node", "cpus-per-t
 class Applied:
     """What holds for one launch."""
 
-    shape: Shape = Shape()
+    shape: Shape
     """with the presets' options for srun"""
     values: Mapping[str, str] = field(default_factory=dict)
     """variables whose value is known now"""
@@ -43,19 +43,20 @@ def apply_presets(
     now = circumstances(family, shape_of(words, environ, site), words, environ)
     # A preset may ask for GPUs, say; what is filled into its words is what was known before.
     options = {**spreading, **(_options(presets, now, ()) if launcher else {})}
-    settings = [s for s in (*site.settings, *(s for p in presets for s in p.settings)) if now.concern(s)]
-    taken_back = {setting.name for setting in settings if setting.value is None}
-    chosen: dict[str, tuple[str, Setting]] = {}
-    for setting in settings:
+    origins = [(f"site {site.name}", site.settings), *((f"preset {p.name}", p.settings) for p in presets)]
+    settings = [(origin, one) for origin, several in origins for one in several if now.concern(one)]
+    taken_back = {setting.name for _, setting in settings if setting.value is None}
+    chosen: dict[str, tuple[str, str]] = {}
+    for origin, setting in settings:
         text = filled(setting.value or "", _constants(now, words))
         if text is not None and setting.name not in taken_back:
-            chosen[setting.name] = text, setting
+            chosen[setting.name] = text, _because(origin, setting.source)
     return Applied(
         now.shape,
         {name: text for name, (text, _) in chosen.items() if not is_of_the_task(text)},
         {name: text for name, (text, _) in chosen.items() if is_of_the_task(text)},
         tuple(word for word, _ in options.values()),
-        {name: setting.source for name, (_, setting) in chosen.items()} | dict(options.values()),
+        {name: why for name, (_, why) in chosen.items()} | dict(options.values()),
     )
 
 
@@ -64,14 +65,15 @@ def _options(
 ) -> dict[str, tuple[str, str]]:
     """Name → (word, source) of the options that hold; `only`: of these names, else of all others."""
     found: dict[str, tuple[str, str]] = {}
-    for option in (option for preset in presets for option in preset.options):
+    for preset, option in ((preset, option) for preset in presets for option in preset.options):
         if (option.name in _SPREADING) != bool(only) or now.is_given(option.name) or not now.concern(option):
             continue
+        why = _because(f"preset {preset.name}", option.source)
         text = option.value if isinstance(option.value, bool) else filled(option.value, now.numbers)
         if text is True:
-            found[option.name] = f"--{option.name}", option.source
+            found[option.name] = f"--{option.name}", why
         elif text is not None and text is not False:
-            found[option.name] = f"--{option.name}={text}", option.source
+            found[option.name] = f"--{option.name}={text}", why
     return found
 
 
@@ -84,3 +86,7 @@ def _constants(now: Circumstances, words: Sequence[str]) -> dict[str, object]:
     even = shape.tasks == (shape.nodes or 0) * (shape.tasks_per_node or 0)
     told = bool(words) and "nodes" in asked and "ntasks-per-node" in asked and even
     return {**now.numbers, **({"tasks-on-node": shape.tasks_per_node} if told else {})}
+
+
+def _because(origin: str, source: str) -> str:
+    return f"{origin}: {source}" if source else origin

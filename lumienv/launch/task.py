@@ -14,7 +14,7 @@ from lumienv.errors import ManifestError
 _PLACEHOLDER = re.compile(r"\{([A-Za-z][\w-]*)\}")
 
 # Name in small letters → (what has to be worked out before, the expression). Slurm's variables of the step
-# (srun's manual, OUTPUT ENVIRONMENT VARIABLES) are right in heterogeneous jobs too: they tell of all components.
+# (srun's manual, OUTPUT ENVIRONMENT VARIABLES) are right in heterogeneous jobs, too: they tell of all parts.
 _WORKED_OUT: Mapping[str, tuple[str, str]] = {
     # SLURM_STEP_NODELIST is like `nid005001`, `nid[005001-005002,005010],gpu-3`: the first entry, and in its
     # brackets the first number.

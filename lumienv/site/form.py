@@ -145,11 +145,11 @@ def _check_entry(item: Mapping[str, Any], form: Mapping[str, Any], at: str, kind
         fail(f"{at}.name", f"is {named}, which no shell could read", value=named)
     if kind == "srun" and not named.replace("-", "").isalnum():
         fail(f"{at}.option", f"is {named}, not a long option of srun without its hyphens", value=named)
-    known = FILLED if kind == "set" else KNOWN
+    names = FILLED if kind == "set" else KNOWN
     for name in placeholders_of(str(item.get("value", ""))):
-        if name not in known and not (kind == "set" and name.isupper()):
-            close = _close(name, known)
-            filled = ", ".join((*known, *(["variables in capitals"] if kind == "set" else [])))
+        if name not in names and not (kind == "set" and name.isupper()):
+            close = _close(name, names)
+            filled = ", ".join((*names, *(["variables in capitals"] if kind == "set" else [])))
             hint = f"did you mean {{{close}}}?" if close else f"these are filled: {filled}"
             fail(f"{at}.value", f"of {named} has {{{name}}}, which nothing fills", value=named, hint=hint)
 
