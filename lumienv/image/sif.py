@@ -8,11 +8,11 @@ import hashlib
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from lumienv.errors import ImageError
+from lumienv.values import dataclass
 
 # launch script, magic, version, architecture, UUID; created, modified; free and all descriptors;
 # offset and length of the descriptor table and of the data.

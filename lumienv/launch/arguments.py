@@ -4,7 +4,8 @@ One table describes the options; `cli.run` builds click's options from it, for h
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from lumienv.values import dataclass
 
 
 @dataclass(frozen=True)

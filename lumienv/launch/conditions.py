@@ -1,10 +1,10 @@
 """Whether what a site says of a variable or an option holds for one launch (`when`, `unless`, `families`)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from lumienv.launch.shape import Shape, asked_for
 from lumienv.site import Setting, SlurmOption
+from lumienv.values import dataclass
 
 # What stands for an option where the words of srun do not say it (srun's manual, INPUT ENVIRONMENT VARIABLES).
 # SLURM_CPU_BIND is srun's own output in a step, and the user's wish elsewhere.

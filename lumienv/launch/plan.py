@@ -6,7 +6,6 @@ Imports next to nothing: this is `lumienv run`'s way.
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from lumienv.errors import ImageError, ManifestError, UsageError
 from lumienv.launch.notes import loop_devices, missing_binds, preset_notes
@@ -20,6 +19,7 @@ from lumienv.runtime.host import Host
 from lumienv.runtime.singularity import Singularity, find
 from lumienv.site import Preset, Site, SiteBind
 from lumienv.site.presets import preset_named, read_presets
+from lumienv.values import dataclass, field
 
 # Runs the live activation, puts the overlay in front again and becomes the command.
 _LIVE = '{activation} || exit; PATH={prefix}/bin:$PATH; exec "$@"'

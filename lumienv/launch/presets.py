@@ -1,12 +1,12 @@
 """Which of a site's variables and srun options a launch gets, and why."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from lumienv.launch.conditions import Circumstances, circumstances
 from lumienv.launch.shape import Shape, shape_of
 from lumienv.launch.task import filled, is_of_the_task
 from lumienv.site import Preset, Site
+from lumienv.values import dataclass, field
 
 # Options that say how many tasks there are where: presets give them first, and all else is judged by what
 # comes out.

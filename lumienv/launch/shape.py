@@ -1,9 +1,9 @@
 """How a launch is spread over nodes, tasks and GPUs, as far as that is known before it starts."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from lumienv.site import Site
+from lumienv.values import dataclass
 
 # Short option → long option, of srun's that say how much is asked for (srun's manual).
 _SHORT = {"-N": "nodes", "-n": "ntasks", "-c": "cpus-per-task", "-G": "gpus", "-p": "partition"}

@@ -10,11 +10,11 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lumienv.errors import ManifestError
+from lumienv.values import dataclass, field
 
 FILE_NAME = "lumienv.toml"
 MODES = ("venv", "squashfs", "sif")

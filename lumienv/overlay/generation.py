@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from lumienv.errors import StoreError
 from lumienv.files import owner_name
 from lumienv.overlay.trust import check_untouchable, is_revoked, noted_owner, revoke, seal_of
 from lumienv.runtime import Bind
+from lumienv.values import dataclass, field
 
 FILE_NAME = "generation.json"
 SCHEMA = 1
@@ -102,10 +102,14 @@ class Generation:
 
     def at(self, path: Path) -> "Generation":
         """The same generation, while it lies elsewhere: being built."""
+        from dataclasses import replace
+
         return replace(self, path=path)
 
     def to_json(self) -> str:
         """The text of `generation.json`."""
+        from dataclasses import asdict
+
         data = asdict(self)
         del data["path"]
         return json.dumps({"schema": SCHEMA} | data, indent=1) + "\n"

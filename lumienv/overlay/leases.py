@@ -8,8 +8,9 @@ import os
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from lumienv.values import dataclass
 
 FOLDER = "leases"
 PRINTED = "printed"
@@ -94,6 +95,8 @@ def read_leases(root: Path) -> list[Lease]:
 
 
 def _read(path: Path) -> Lease:
+    from dataclasses import replace
+
     status = path.lstat()
     readable, names = True, frozenset[str]()
     try:

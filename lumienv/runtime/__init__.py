@@ -5,9 +5,10 @@ asked for it decides whether to print it, to wait for it (`runtime.process`) or 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+from lumienv.values import dataclass, field
 
 if TYPE_CHECKING:
     from lumienv.runtime.process import Completed

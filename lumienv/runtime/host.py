@@ -5,10 +5,10 @@ started by hand; what could change which packages are seen is set aside.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from lumienv.runtime import Command, Surroundings
+from lumienv.values import dataclass
 
 _HOST_VARIABLES = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TERM", "LD_LIBRARY_PATH")
 

@@ -9,11 +9,11 @@ code (`internal/pkg/util/fs/files/action_scripts.go`).
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from lumienv.errors import ContainerError
 from lumienv.runtime import Bind, Command, Surroundings
+from lumienv.values import dataclass
 
 APPTAINER = "apptainer"
 SINGULARITY = "singularity"
