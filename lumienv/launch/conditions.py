@@ -6,7 +6,8 @@ from lumienv.launch.shape import Shape, asked_for
 from lumienv.site import Setting, SlurmOption
 from lumienv.values import dataclass
 
-# What stands for an option where the words of srun do not say it (srun's manual, INPUT ENVIRONMENT VARIABLES).
+# What stands for an option where the words of srun do not say it (srun's manual, INPUT
+# ENVIRONMENT VARIABLES).
 # SLURM_CPU_BIND is srun's own output in a step, and the user's wish elsewhere.
 _VARIABLES = {"cpu-bind": "SLURM_CPU_BIND", "gpu-bind": "SLURM_GPU_BIND", "hint": "SLURM_HINT"}
 

@@ -19,8 +19,8 @@ def preset_notes(presets: Iterable[Preset], shape: Shape) -> list[str]:
             )
         if preset.one_task_a_node and shape.slurm and each is not None and each > 1:
             notes.append(
-                f"the preset {preset.name} is for one task a node, which starts the other processes, and {each} "
-                f"are asked for: leave out ntasks and ntasks-per-node"
+                f"the preset {preset.name} is for one task a node, which starts the other processes, and "
+                f"{each} are asked for: leave out ntasks and ntasks-per-node"
             )
     return notes
 
@@ -41,7 +41,7 @@ def missing_binds(site: Site, missing: Sequence[SiteBind], shape: Shape, *, in_j
         )
     if later:
         notes.append(
-            f"left out, as it exists on compute nodes only: {', '.join(later)}; a program that needs it has to "
+            f"left out, as it exists on compute nodes only: {', '.join(later)}; what needs it has to "
             "be started from within the job (salloc, sbatch)"
         )
     return notes

@@ -34,7 +34,7 @@ class LaunchPlan(Command):
     written_as: tuple[tuple[str, str], ...] = ()
     """pieces of the words, and the shell's expressions to print for them: see `__str__`"""
     sources: Mapping[str, str] = field(default_factory=dict)
-    """a variable of the command's, a word for srun, or `--bind …` → whose it is, and where the fact is from"""
+    """a variable of the command's, a word for srun, or `--bind …` → whose it is, and the fact's source"""
     notes: tuple[str, ...] = ()
     """what the user should know before it starts"""
 
@@ -53,7 +53,7 @@ class LaunchPlan(Command):
         return " ".join([*words, *map(self._quoted, self.argv)])
 
     def explained(self) -> str:
-        """The line, and above it as comments what of it the site and the presets gave, each with its source."""
+        """The line, and above it in comments what of it the site and the presets gave, with its source."""
         comments = (f"# {' '.join(f'{what}: {why}'.split())}" for what, why in self.sources.items())
         return "\n".join([*comments, str(self)])
 

@@ -65,7 +65,7 @@ def _options(
 ) -> dict[str, tuple[str, str]]:
     """Name → (word, source) of the options that hold; `only`: of these names, else of all others."""
     found: dict[str, tuple[str, str]] = {}
-    for preset, option in ((preset, option) for preset in presets for option in preset.options):
+    for preset, option in ((one, option) for one in presets for option in one.options):
         if (option.name in _SPREADING) != bool(only) or now.is_given(option.name) or not now.concern(option):
             continue
         why = _because(f"preset {preset.name}", option.source)

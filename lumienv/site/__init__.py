@@ -29,7 +29,7 @@ def load_site(environ: Mapping[str, str], folder: Path | None = None) -> Site:
     path, data = _site_file(environ)
     own = user_file(environ)
     if own.is_file():
-        data = _with(data, _read(own), own)
+        data = _with({"name": path.stem} | data, _read(own), own)
         path = own
     try:
         return _site(path, data, environ, folder or Path.cwd())
