@@ -25,26 +25,12 @@ def preset_notes(presets: Iterable[Preset], shape: Shape) -> list[str]:
     return notes
 
 
-def missing_binds(site: Site, missing: Sequence[SiteBind], shape: Shape, *, in_job: bool) -> list[str]:
-    """One line for all binds that are left out, where that is news.
-
-    What only compute nodes have is none on a login node; but where srun is put in front there, the tasks go
-    without it.
-    """
-    paths = [bind.path for bind in missing if in_job or not bind.in_jobs]
-    later = [bind.path for bind in missing if bind.in_jobs and not in_job and shape.slurm]
-    notes = []
-    if paths:
-        notes.append(
-            f"left out, as they do not exist here: {', '.join(paths)} (binds of the site {site.name}, which "
-            "LUMIENV_SITE chooses)"
-        )
-    if later:
-        notes.append(
-            f"left out, as it exists on compute nodes only: {', '.join(later)}; what needs it has to "
-            "be started from within the job (salloc, sbatch)"
-        )
-    return notes
+def missing_binds(site: Site, missing: Sequence[SiteBind]) -> list[str]:
+    """One line for all binds that are left out: a data folder that is not seen is looked for elsewhere."""
+    if not missing:
+        return []
+    paths = ", ".join(bind.path for bind in missing)
+    return [f"left out, as missing here: {paths} (binds of the site {site.name}; LUMIENV_SITE names another)"]
 
 
 def loop_devices(site: Site, generation: Generation, flavour: str, shape: Shape) -> list[str]:

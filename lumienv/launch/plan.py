@@ -54,7 +54,8 @@ class LaunchPlan(Command):
 
     def explained(self) -> str:
         """The line, and above it in comments what of it the site and the presets gave, with its source."""
-        comments = (f"# {' '.join(f'{what}: {why}'.split())}" for what, why in self.sources.items())
+        told = (f"{what.partition('=')[0]}: {why}" for what, why in self.sources.items())
+        comments = (f"# {' '.join(line.split())}" for line in told)
         return "\n".join([*comments, str(self)])
 
     def _quoted(self, text: str) -> str:
@@ -129,7 +130,8 @@ def launch_plan(
     family = site.family_of(generation.image_prefix)
     applied = apply_presets(site, presets, family, launcher, {**environ, **values})
     values = {**applied.values, **values}
-    site_binds, missing = _site_binds(site, generation, family)
+    elsewhere = applied.shape.slurm and "SLURMD_NODENAME" not in environ
+    site_binds, missing = _site_binds(site, generation, family, environ, elsewhere=elsewhere)
     binds = [*site_binds, *(_bind(text, manifest) for text in (*manifest.run.bind, *bind))]
     if generation.entrance.live:
         live = _LIVE.format(activation=generation.entrance.live, prefix=shlex.quote(generation.prefix))
@@ -157,7 +159,7 @@ def launch_plan(
         _sources(applied, values, site, site_binds),
         (
             *preset_notes(presets, applied.shape),
-            *missing_binds(site, missing, applied.shape, in_job="SLURM_JOB_ID" in environ),
+            *missing_binds(site, missing),
             *loop_devices(site, generation, runtime.flavour, applied.shape),
         ),
     )
@@ -233,14 +235,22 @@ def _variables(
     return values, hosts
 
 
-def _site_binds(site: Site, generation: Generation, family: str) -> tuple[list[Bind], list[SiteBind]]:
-    """(the site's binds for images of this family, those that are left out as they do not exist here)."""
+def _site_binds(
+    site: Site, generation: Generation, family: str, environ: Mapping[str, str], *, elsewhere: bool
+) -> tuple[list[Bind], list[SiteBind]]:
+    """(the site's binds for images of this family, those that are left out as they do not exist here).
+
+    `elsewhere`: the tasks start on other nodes than this one. What the site says that compute nodes have is
+    not looked for here then; and where nothing starts on a compute node, it is not missed.
+    """
     binds, missing = [], []
     for entry in site.binds if generation.base_kind != "host" else ():
         if entry.families and family not in entry.families:
             continue
-        if os.path.exists(entry.path):  # noqa: PTH110 - pathlib costs more than this check
+        if (entry.in_jobs and elsewhere) or os.path.exists(entry.path):  # noqa: PTH110 - pathlib costs more
             binds.append(Bind(entry.path, entry.path, writable=True))
+        elif entry.in_jobs and "SLURMD_NODENAME" not in environ:
+            continue
         elif entry.optional:
             missing.append(entry)
         else:

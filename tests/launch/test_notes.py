@@ -66,17 +66,7 @@ def test_several_tasks_a_node_are_told_to_who_starts_processes_itself() -> None:
 
 
 def test_all_missing_binds_are_told_in_one_line() -> None:
-    binds = [SiteBind("/pfs"), SiteBind("/flash")]
-    (said,) = missing_binds(SITE, binds, Shape(), in_job=False)
+    (said,) = missing_binds(SITE, [SiteBind("/pfs"), SiteBind("/flash")])
     assert "/pfs, /flash" in said
     assert "LUMIENV_SITE" in said
-    assert missing_binds(SITE, [], Shape(), in_job=False) == []
-
-
-def test_what_only_compute_nodes_have_is_no_news_on_a_login_node() -> None:
-    spool = [SiteBind("/var/spool/slurmd", in_jobs=True)]
-    assert missing_binds(SITE, spool, Shape(), in_job=False) == []
-    (here,) = missing_binds(SITE, spool, JOB, in_job=True)
-    assert "/var/spool/slurmd" in here
-    (later,) = missing_binds(SITE, spool, JOB, in_job=False)
-    assert "from within the job" in later
+    assert missing_binds(SITE, []) == []

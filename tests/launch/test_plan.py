@@ -20,7 +20,7 @@ from lumienv.manifest import HostValue, ImageTable, Manifest, RunTable
 from lumienv.overlay.generation import Entrance, Generation
 from lumienv.overlay.store import Store
 from lumienv.runtime import Bind
-from lumienv.site import Site, SiteBind
+from lumienv.site import Family, Preset, Setting, Site, SiteBind
 
 # Prints its words and its environment, byte by byte. Shells and Python itself may change the rest.
 SHOW = """\
@@ -235,10 +235,34 @@ def test_a_bind_of_what_is_not_there_is_refused_before_the_container_would(stage
 
 def test_the_sites_binds_are_left_out_where_they_are_missing(stage: Stage, tmp_path: Path) -> None:
     there = Site("here", binds=(SiteBind(str(tmp_path)), SiteBind("/no/such/folder")))
-    assert binds_of(stage.plan("x", site=there)) == [f"{tmp_path}:{tmp_path}"]
-    needed = Site("here", binds=(SiteBind("/no/such/folder", optional=False),))
-    with pytest.raises(ImageError, match="/no/such/folder"):
+    plan = stage.plan("x", site=there)
+    assert binds_of(plan) == [f"{tmp_path}:{tmp_path}"]
+    assert [note for note in plan.notes if "/no/such/folder" in note] == list(plan.notes) != []
+    needed = Site("here", binds=(SiteBind("/no/such/folder", optional=False, source="the manual"),))
+    with pytest.raises(ImageError, match="/no/such/folder") as caught:
         stage.plan("x", site=needed)
+    assert caught.value.facts == ("the manual",)
+    assert "optional = true" in (caught.value.hint or "")
+
+
+def test_what_only_compute_nodes_have_is_bound_for_tasks_there_and_not_missed_elsewhere(stage: Stage) -> None:
+    site = Site("here", binds=(SiteBind("/no/spool", in_jobs=True),))
+    on_login = stage.plan("x", site=site)
+    assert (binds_of(on_login), on_login.notes) == ([], ())
+    from_login = stage.plan("x", site=site, launcher=["srun"])
+    assert (binds_of(from_login), from_login.notes) == (["/no/spool:/no/spool"], ())
+    node = stage.environ | {"SLURMD_NODENAME": "nid1", "SLURM_JOB_ID": "1"}
+    on_node = stage.plan("x", site=site, launcher=["srun"], environ=node)
+    assert binds_of(on_node) == []
+    assert "/no/spool" in on_node.notes[0]
+
+
+def test_binds_are_for_the_families_that_need_them(stage: Stage, tmp_path: Path) -> None:
+    stage.generation = stage.publish("sha256:" + "d" * 64, image_prefix="/opt/venv")
+    families = (Family("laif", ("/opt/venv",)), Family("amd", ("/opt/conda",)))
+    for family, expected in (("laif", [f"{tmp_path}:{tmp_path}"]), ("amd", [])):
+        site = Site("here", binds=(SiteBind(str(tmp_path), families=(family,)),), families=families)
+        assert binds_of(stage.plan("x", site=site)) == expected
 
 
 # -- variables -------------------------------------------------------------------------------------------
@@ -268,6 +292,27 @@ def test_a_variable_that_the_host_lacks_is_named(stage: Stage) -> None:
 def test_a_name_that_no_shell_could_read_is_refused(stage: Stage, text: str) -> None:
     with pytest.raises(UsageError, match="write NAME=value"):
         stage.plan("x", env=[text])
+
+
+def test_the_users_variables_go_before_a_presets_even_those_of_each_task(stage: Stage) -> None:
+    ours = Preset("ours", settings=(Setting("A", "1"), Setting("RANK", "{SLURM_PROCID}"), Setting("B", "2")))
+    site = Site("here", presets={"ours": ours})
+    plan = stage.plan("x", run={"presets": ("ours",), "env": {"A": "mine"}}, env=["RANK=7"], site=site)
+    values = {name.removeprefix("SINGULARITYENV_"): value for name, value in plan.env.items()}
+    assert (values["A"], values["RANK"], values["B"]) == ("mine", "7", "2")
+    assert "sh" not in plan.argv
+    assert plan.sources == {"B": "preset ours"}
+
+
+def test_what_the_site_gave_is_explained_in_comments_that_a_shell_passes_over(stage: Stage) -> None:
+    ours = Preset("ours", settings=(Setting("A", "a b", "one\nrm -rf /"), Setting("B", "{SLURM_PROCID}")))
+    site = Site("here", presets={"ours": ours})
+    environ = stage.environ | {"SLURM_PROCID": "3"}
+    plan = stage.plan("x", run={"presets": ("ours",)}, site=site, environ=environ)
+    assert plan.explained().splitlines()[:2] == ["# A: preset ours: one rm -rf /", "# B: preset ours"]
+    direct, printed = run_both(plan, environ)
+    assert shown(["/bin/sh", "-c", plan.explained()], environ) == printed == direct
+    assert (direct[1]["SINGULARITYENV_A"], direct[1]["SINGULARITYENV_B"]) == ("a b", "3")
 
 
 # -- what is printed -------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from lumienv.site.presets import preset_named
 LUMI = load_site({"LUMIENV_SITE": "lumi", "HOME": "/home/ada"})
 GENERIC = load_site({"LUMIENV_SITE": "generic", "HOME": "/home/ada"})
 
+IN_JOB = {"SLURM_JOB_ID": "42"}
 FULL_NODE = ["srun", "--partition=standard-g", "--nodes=1", "--ntasks-per-node=8", "--gpus-per-node=8"]
 # A job of two nodes with eight tasks of seven cores each, as a batch script finds it.
 JOB = {
@@ -50,7 +51,7 @@ def option(found: Applied, name: str) -> str | None:
 
 
 def test_eight_tasks_on_a_whole_node_stand_beside_their_gpus() -> None:
-    found = applied("lumi-g", launcher=FULL_NODE)
+    found = applied("lumi-g", launcher=FULL_NODE, environ=IN_JOB)
     mask = option(found, "cpu-bind") or ""
     masks = [int(part, 16) for part in mask.removeprefix("mask_cpu:").split(",")]
     assert [bin(part).count("1") for part in masks] == [7] * 8
@@ -76,12 +77,16 @@ def test_eight_tasks_on_a_whole_node_stand_beside_their_gpus() -> None:
     ],
 )
 def test_masks_are_left_out_where_they_would_contradict_what_is_asked_for(launcher: list[str]) -> None:
-    assert option(applied("lumi-g", launcher=launcher), "cpu-bind") is None
+    assert option(applied("lumi-g", launcher=launcher, environ=IN_JOB), "cpu-bind") is None
+
+
+def test_a_login_node_asks_for_no_masks() -> None:
+    assert option(applied("lumi-g", launcher=FULL_NODE), "cpu-bind") is None
 
 
 def test_an_exclusive_node_is_a_whole_one() -> None:
     launcher = ["srun", "--exclusive", "--nodes=1", "--ntasks-per-node=8", "--gpus-per-node=8"]
-    assert option(applied("lumi-g", launcher=launcher), "cpu-bind") is not None
+    assert option(applied("lumi-g", launcher=launcher, environ=IN_JOB), "cpu-bind") is not None
 
 
 def test_masks_hold_for_a_job_of_seven_cores_a_task_and_for_no_other() -> None:
@@ -201,7 +206,7 @@ def test_what_the_user_asks_of_srun_goes_before_torchruns_options() -> None:
 
 def test_a_task_on_lumi_c_has_as_many_threads_as_cores() -> None:
     launcher = ["srun", "--partition=standard", "--nodes=1", "--ntasks-per-node=8", "--cpus-per-task=16"]
-    found = applied("lumi-c", launcher=launcher)
+    found = applied("lumi-c", launcher=launcher, environ=IN_JOB)
     assert found.values["OMP_NUM_THREADS"] == "16"
     masks = [int(part, 16) for part in (option(found, "cpu-bind") or "").removeprefix("mask_cpu:").split(",")]
     assert sum(masks) == 2**128 - 1
