@@ -7,12 +7,15 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 
-from lumienv.errors import ImageError, ManifestError, UsageError
+from lumienv.errors import ImageError, ManifestError
+from lumienv.launch.binds import merged, ordered, unseen_folder, with_project
+from lumienv.launch.inherited import unused_binds, withheld
 from lumienv.launch.notes import loop_devices, missing_binds, preset_notes
 from lumienv.launch.presets import Applied, apply_presets
 from lumienv.launch.slurm import reaching
 from lumienv.launch.task import task_words
-from lumienv.manifest import HostValue, Manifest
+from lumienv.launch.variables import carried, variables
+from lumienv.manifest import Manifest
 from lumienv.overlay.generation import Generation
 from lumienv.runtime import Bind, Command, Runtime, Surroundings
 from lumienv.runtime.host import Host
@@ -93,12 +96,11 @@ def surroundings_of(
     tree: tuple[Bind, ...] = ()
     if generation.base_kind != "host":
         # Writable, as the folder of a project is otherwise: it is the user's own.
-        in_place = (Bind(folder, folder, writable=True) for folder in generation.editable)
-        tree = (*([generation.bind] if generation.bind else []), *in_place)
+        tree = tuple(Bind(folder, folder, writable=True) for folder in generation.editable)
     return Surroundings(
         env=fixed | dict(env or {}),
         prepend_path=(f"{generation.prefix}/bin", *entrance.prepend_path),
-        binds=(*tree, *binds),
+        binds=(*([generation.bind] if generation.bind else []), *ordered((*tree, *binds))),
     )
 
 
@@ -125,17 +127,25 @@ def launch_plan(
                 hint="put it back, or say in [sources] where it is now and run `lumienv sync`",
             )
     runtime = runtime_of(generation, environ)
-    values, secrets = _variables(manifest, environ, env)
+    container = generation.base_kind != "host"
+    values, secrets = variables(manifest, environ, env, container=container)
     presets = [preset_named(site, own_presets(manifest), name) for name in manifest.run.presets]
     family = site.family_of(generation.image_prefix)
     applied = apply_presets(site, presets, family, launcher, {**environ, **values})
     values = {**applied.values, **values}
     elsewhere = applied.shape.slurm and "SLURMD_NODENAME" not in environ
     site_binds, missing = _site_binds(site, generation, family, environ, elsewhere=elsewhere)
-    binds = [*site_binds, *(_bind(text, manifest) for text in (*manifest.run.bind, *bind))]
+    binds = merged(site_binds, manifest, bind, generation)
+    unseen: list[str | None] = []
+    if container:
+        binds = with_project(binds, str(manifest.directory))
+        unseen = [unseen_folder(binds), unused_binds(runtime.flavour, environ, binds)]
     if generation.entrance.live:
         live = _LIVE.format(activation=generation.entrance.live, prefix=shlex.quote(generation.prefix))
-        command = ["bash", "-c", live, "bash", *command]
+        # -p: nothing of the caller's shell takes part, neither BASH_ENV nor exported functions.
+        command = ["bash", "-p", "-c", live, "bash", *command]
+    if container:
+        command, values = carried(command, values)
     started = runtime.launch(
         generation.image,
         command,
@@ -150,10 +160,11 @@ def launch_plan(
     if launcher:
         launcher = (launcher[0], *applied.options, *launcher[1:])
     secrets.pop("PATH", None)  # what the overlay is in front of, not the host's alone
+    unset = (*withheld(runtime.flavour, generation.image_prefix, environ), *started.unset)
     return LaunchPlan(
         (*reaching(launcher, sorted(started.env)), *wrap, *started.argv),
         started.env,
-        (*started.unset, *(name for name in _writable_image(generation) if name in environ)),
+        tuple(name for name in dict.fromkeys(unset) if name not in started.env),
         {f"{prefix}{name}": host for name, host in secrets.items()},
         _written_as(generation, manifest, environ),
         _sources(applied, values, site, site_binds),
@@ -161,6 +172,7 @@ def launch_plan(
             *preset_notes(presets, applied.shape),
             *missing_binds(site, missing),
             *loop_devices(site, generation, runtime.flavour, applied.shape),
+            *filter(None, unseen),
         ),
     )
 
@@ -181,12 +193,6 @@ def _sources(
     return found | {f"--bind {path}": source for path, source in why.items() if path in given}
 
 
-def _writable_image(generation: Generation) -> tuple[str, ...]:
-    """Variables that lay a writable file system over an image, so that a job could change what it runs in."""
-    names = ("WRITABLE", "WRITABLE_TMPFS") if generation.mode == "sif" else ()
-    return tuple(f"{prefix}_{name}" for prefix in ("APPTAINER", "SINGULARITY") for name in names)
-
-
 def _written_as(
     generation: Generation, manifest: Manifest, environ: Mapping[str, str]
 ) -> tuple[tuple[str, str], ...]:
@@ -201,38 +207,6 @@ def _written_as(
     if generation.base_kind == "host" and environ.get("PATH"):
         pieces.append((":" + environ["PATH"], ':"$PATH"'))
     return tuple(pieces)
-
-
-def _variables(
-    manifest: Manifest, environ: Mapping[str, str], typed: Sequence[str]
-) -> tuple[dict[str, str], dict[str, str]]:
-    """The user's variables with their values, and which of them are the host's."""
-    values: dict[str, str] = {}
-    hosts: dict[str, str] = {}
-    for name, value in manifest.run.env.items():
-        if not isinstance(value, HostValue):
-            values[name] = value
-        elif value.name in environ:
-            values[name] = environ[value.name]
-            hosts[name] = value.name
-        else:
-            raise ManifestError(
-                f"[run] env: {name} is taken from the host, and is not set there",
-                hint=f"export {name}=… first",
-            )
-    for entry in typed:
-        name, given, text = entry.partition("=")
-        if not (name.isascii() and name.isidentifier()) or "\0" in text:
-            raise UsageError(f"--env {entry}: write NAME=value, or NAME to take it from the host")
-        if not given:
-            if name not in environ:
-                raise UsageError(f"--env {name}: it is not set on the host", hint=f"export {name}=… first")
-            text = environ[name]
-            hosts[name] = name
-        else:
-            hosts.pop(name, None)
-        values[name] = text
-    return values, hosts
 
 
 def _site_binds(
@@ -261,19 +235,3 @@ def _site_binds(
                 "`optional = true` in the site's file leaves it out",
             )
     return binds, missing
-
-
-def _bind(text: str, manifest: Manifest) -> Bind:
-    """`source[:target[:ro|rw]]`, as singularity's --bind reads it."""
-    written, *rest = text.split(":")
-    source = os.path.join(manifest.directory, os.path.expanduser(written))  # noqa: PTH111, PTH118
-    target = rest[0] if rest and rest[0] else source
-    options = rest[1].split(",") if len(rest) > 1 else []
-    if not written or len(rest) > 2 or set(options) - {"ro", "rw"} or not target.startswith("/"):
-        raise ManifestError(f"the bind {text} cannot be read", hint="write source[:target[:ro]]")
-    if not os.path.exists(source):  # noqa: PTH110
-        raise ManifestError(
-            f"the bind {text} names {source}, which does not exist here",
-            hint="a missing source would keep the container from starting; make it, or remove the bind",
-        )
-    return Bind(source, target, writable="ro" not in options)

@@ -202,7 +202,8 @@ def test_binds_are_read_as_the_runtime_reads_them(stage: Stage, tmp_path: Path) 
     data.mkdir()
     written = [str(data), f"{data}:/in", f"{data}:/in:ro", f"{data}:/in:rw"]
     plan = stage.plan("x", run={"bind": written[:2]}, bind=written[2:])
-    assert binds_of(plan) == [f"{data}:{data}", f"{data}:/in", f"{data}:/in:ro", f"{data}:/in"]
+    assert binds_of(plan) == [f"{data}:{data}", f"{data}:/in"]  # the last of a target is the one that counts
+    assert binds_of(stage.plan("x", bind=written[2:3])) == [f"{data}:/in:ro"]
 
 
 def test_a_relative_bind_starts_at_the_project(stage: Stage) -> None:
@@ -340,7 +341,8 @@ _NASTY = st.sampled_from(
         "\\n'",
     ]
 )
-_ANY = st.one_of(_NASTY, _TEXT, _BYTES)
+_UTF8 = st.one_of(_NASTY, _TEXT)
+_ANY = st.one_of(_UTF8, _BYTES)
 _NAME = st.from_regex(r"[A-Z_][A-Z0-9_]{0,6}", fullmatch=True).filter(
     lambda name: (
         name not in ("_", "PATH", "HOME", "PWD", "OLDPWD", "SHLVL", "LC_CTYPE", "IFS", "PPID", "OPTIND")
@@ -350,8 +352,8 @@ _NAME = st.from_regex(r"[A-Z_][A-Z0-9_]{0,6}", fullmatch=True).filter(
 
 @examples(60)
 @given(
-    command=st.lists(_ANY, min_size=1, max_size=4),
-    env=st.dictionaries(_NAME, _ANY, max_size=4),
+    command=st.lists(_UTF8, min_size=1, max_size=4),
+    env=st.dictionaries(_NAME, _UTF8, max_size=4),
     inherited=st.dictionaries(_NAME.map("SINGULARITYENV_{}".format), _TEXT, max_size=3),
 )
 def test_a_shell_that_reads_the_printed_line_runs_the_same(
