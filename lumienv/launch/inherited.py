@@ -118,9 +118,9 @@ def unused_binds(flavour: str, environ: Mapping[str, str], binds: Iterable[Bind]
                 named.append(f"{prefix}_{name}")
     if not named:
         return None
-    what = f": {', '.join(lost)} stay unseen" if lost else ""
     verb = "is" if len(named) == 1 else "are"
-    return f"{' and '.join(named)} {verb} not used{what}; [run] bind names what is to be seen"
+    what = f" ({', '.join(lost)})" if lost else ""
+    return f"{' and '.join(named)} {verb} not used{what}; name what is to be seen in [run] bind"
 
 
 def is_below(path: str, folders: Iterable[str]) -> bool:

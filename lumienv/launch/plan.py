@@ -14,7 +14,7 @@ from lumienv.launch.notes import loop_devices, missing_binds, preset_notes
 from lumienv.launch.presets import Applied, apply_presets
 from lumienv.launch.slurm import reaching
 from lumienv.launch.task import task_words
-from lumienv.launch.variables import carried, variables
+from lumienv.launch.variables import carried, check_size, variables
 from lumienv.manifest import Manifest
 from lumienv.overlay.generation import Generation
 from lumienv.runtime import Bind, Command, Runtime, Surroundings
@@ -99,7 +99,8 @@ def surroundings_of(
         tree = tuple(Bind(folder, folder, writable=True) for folder in generation.editable)
     return Surroundings(
         env=fixed | dict(env or {}),
-        prepend_path=(f"{generation.prefix}/bin", *entrance.prepend_path),
+        # A live activation runs without the overlay, as the probe's did; it comes in front afterwards.
+        prepend_path=() if entrance.live else (f"{generation.prefix}/bin", *entrance.prepend_path),
         binds=(*([generation.bind] if generation.bind else []), *ordered((*tree, *binds))),
     )
 
@@ -159,6 +160,8 @@ def launch_plan(
     wrap = task_words(of_the_task, prefix, str(site.node_local), user)
     if launcher:
         launcher = (launcher[0], *applied.options, *launcher[1:])
+    if container:
+        check_size(started.argv, started.environment(environ))
     secrets.pop("PATH", None)  # what the overlay is in front of, not the host's alone
     unset = (*withheld(runtime.flavour, generation.image_prefix, environ), *started.unset)
     return LaunchPlan(

@@ -1,5 +1,6 @@
 """`lumienv run`: find the environment, see that it is still the right one, and become the command."""
 
+import errno
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -295,4 +296,7 @@ def become(plan: LaunchPlan, environ: Mapping[str, str]) -> None:
         )
         raise ContainerError(f"cannot start {plan.argv[0]}: there is no such program", hint=hint) from None
     except OSError as error:
-        raise ContainerError(f"cannot start {plan.argv[0]}: {error.strerror}") from None
+        hint = None
+        if error.errno == errno.E2BIG:  # execve(2): 128 KiB each, about a fourth of the stack together
+            hint = "no argument or variable may be longer than 128 KiB: put long values into a file"
+        raise ContainerError(f"cannot start {plan.argv[0]}: {error.strerror}", hint=hint) from None

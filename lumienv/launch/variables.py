@@ -14,6 +14,10 @@ _NOT_IN_A_CONTAINER = {
     **dict.fromkeys(("PREPEND_PATH", "APPEND_PATH"), "to the runtime it means a part of PATH"),
 }
 
+# Bytes of a start's description, which the runtimes hand on in variables (Apptainer 1.4.5: "engine
+# configuration too big > 1048448"); some of it is their own.
+_LARGEST = 1_000_000
+
 # What is no UTF-8 in an argument or a variable: Python keeps such bytes as these.
 _NO_TEXT = re.compile("[\udc80-\udcff]")
 
@@ -98,8 +102,18 @@ def carried(command: Sequence[str], values: Mapping[str, str]) -> tuple[list[str
     return ["/bin/sh", "-c", line, "sh", *(word if is_text(word) else "" for word in command)], kept
 
 
+def check_size(words: Sequence[str], env: Mapping[str, str]) -> None:
+    """Raises UsageError where words and environment are more than the runtimes hand on."""
+    size = sum(map(len, words)) + sum(len(name) + len(value) for name, value in env.items())
+    if size > _LARGEST:
+        raise UsageError(
+            f"the command and its environment are {size / 1e6:.1f} MB long; the runtime takes 1 MB",
+            hint="put long values, or the list of arguments, into a file",
+        )
+
+
 def _bytes(text: str) -> str:
-    """A shell's word for any bytes but NUL, in ASCII. Newlines at the end, which `$(…)` drops, stand alone."""
+    """A shell's word for any bytes but NUL, in ASCII. Newlines at the end, which `$(…)` drops, follow."""
     raw = text.encode("utf-8", "surrogateescape")
     body = raw.rstrip(b"\n")
     octal = "".join(chr(byte) if chr(byte).isalnum() and byte < 128 else f"\\{byte:03o}" for byte in body)

@@ -203,6 +203,7 @@ def check_guard(current: Lock, snapshot: Snapshot) -> None:
 
 def _entrance(manifest: Manifest, snapshot: Snapshot) -> Entrance:
     activation = snapshot.activation
-    if manifest.image.activate == "live" and activation.command:
+    # What was found by looking has no command: its `command` is the folder that goes in front of PATH.
+    if manifest.image.activate == "live" and activation.command and activation.kind != "found":
         return Entrance(live=activation.command)
     return Entrance(activation.set, activation.prepend_path)
