@@ -6,10 +6,10 @@ modules set for the network, and whatever the user exports. What the plan sets b
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from lumienv.runtime import Bind
 from lumienv.runtime.singularity import APPTAINER
+from lumienv.values import dataclass
 
 
 @dataclass(frozen=True)
