@@ -17,6 +17,11 @@ def main() -> None:
             from lumienv.cli.run import run
 
             sys.exit(run(arguments))
+    if words[:1] == ["srun"]:
+        from lumienv.cli.srun import asks_for_help, srun
+
+        if not asks_for_help(words[1:]):
+            sys.exit(srun(words[1:]))
     # Modules and index pages are hundreds of thousands of objects, none of them garbage: looking through them
     # again and again takes 55 of 1,150 ms of a lock with nothing cached, 10 of 160 where all is up to date.
     gc.set_threshold(200_000, 20, 50)

@@ -22,6 +22,9 @@ _COMMANDS = {
     "status": ("lumienv.cli.status", "Image, lock, environments: what is stale, and what mends it."),
     "clean": ("lumienv.cli.clean", "Remove old environments that nothing can be using."),
     "run": ("lumienv.cli.run_command", "Run a command or a task in the environment."),
+    "srun": ("lumienv.cli.srun_command", "Run it through srun, with srun's own options."),
+    "sbatch": ("lumienv.cli.sbatch", "Submit a batch script, or write it, that needs no lumienv."),
+    "shell": ("lumienv.cli.shell", "Open an interactive shell in the environment."),
     "verify": ("lumienv.cli.verify", "Hold the environment against what was locked."),
     "image": ("lumienv.cli.image", "Look at base images: list, show, freeze, suggest."),
 }

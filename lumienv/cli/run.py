@@ -22,7 +22,9 @@ def run(arguments: RunArguments) -> int:
         Output(arguments.quiet, color=colored(arguments.color, os.environ)).note(line)
 
     try:
-        plan = plan_run(arguments, os.environ, lambda folder, reason: _sync(folder, reason, arguments), note)
+        plan = plan_run(
+            arguments, os.environ, lambda folder, reason: sync_first(folder, reason, arguments), note
+        )
         for line in plan.notes:
             note(line)
         if arguments.print_only:
@@ -49,7 +51,8 @@ def run(arguments: RunArguments) -> int:
     return 0
 
 
-def _sync(folder: Path, reason: str, arguments: RunArguments) -> None:
+def sync_first(folder: Path, reason: str, arguments: RunArguments) -> None:
+    """Bring the environment up to date, as what was synced last."""
     from lumienv.cli.ending import clean_up_first
     from lumienv.overlay.generation import current_mode
     from lumienv.project import open_project

@@ -6,7 +6,8 @@ from lumienv.cli.run import run
 from lumienv.launch.arguments import OPTIONS, Option, arguments, variable
 
 
-def _click_option(option: Option) -> click.Option:
+def click_option(option: Option) -> click.Option:
+    """An entry of a table of options as click wants it."""
     if not option.metavar:
         names = [*option.names, option.field]
         return click.Option(names, is_flag=True, help=option.help, default=None, envvar=variable(option))
@@ -28,7 +29,7 @@ command = click.Command(
     "run",
     callback=_run,
     params=[
-        *(_click_option(option) for option in OPTIONS),
+        *(click_option(option) for option in OPTIONS),
         click.Argument(["command"], nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND..."),
     ],
     help="Run a command, or an entry of [tasks], in the environment. Inside a Slurm allocation srun is put "

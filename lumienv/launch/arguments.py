@@ -48,6 +48,7 @@ OPTIONS = (
         True,
     ),
     Option(("--bind",), "bind", "Make a host path visible in the container.", "SRC[:DST[:ro]]", True),
+    Option(("--preset",), "presets", "Use this preset of the site, not those of [run].", "NAME", True),
     Option(("-q", "--quiet"), "quiet", "Say less."),
     Option(("-v", "--verbose"), "verbose", "Say more."),
     Option(("--color",), "color", "Use colour.", "auto|always|never", choices=("auto", "always", "never")),
@@ -69,17 +70,22 @@ class RunArguments:
     no_sync: bool = False
     env: tuple[str, ...] = ()
     bind: tuple[str, ...] = ()
+    presets: tuple[str, ...] = ()
     quiet: bool = False
     verbose: bool = False
     color: str = "auto"
     no_progress: bool = False
     offline: bool = False
+    options: tuple[str, ...] = ()
+    """srun's or sbatch's own words"""
+    beside: "tuple[RunArguments, ...]" = ()
+    """what else the same srun starts, behind `:`; of these only `options` and `command` count"""
 
 
 def parse(words: Sequence[str], environ: Mapping[str, str]) -> RunArguments | None:
     """Read the words after `run`; None for anything unusual (help, a mistake), which click then explains."""
     by_name = {name: option for option in OPTIONS for name in option.names}
-    values = _from_environment(environ)
+    values = from_environment(environ)
     chosen = ((option, values.get(option.field)) for option in OPTIONS if option.choices)
     if any(value is not None and value not in option.choices for option, value in chosen):
         return None
@@ -96,21 +102,13 @@ def parse(words: Sequence[str], environ: Mapping[str, str]) -> RunArguments | No
         option = by_name.get(name)
         if option is None or (joined and not option.metavar):
             return None
-        if not option.metavar:
-            values[option.field] = True
-            continue
-        if not joined:
+        if option.metavar and not joined:
             if not waiting:
                 return None
             value = waiting.pop(0)
         if option.choices and value not in option.choices:
             return None
-        if option.repeated:
-            known = values.setdefault(option.field, [])
-            assert isinstance(known, list)
-            known.append(value)
-        else:
-            values[option.field] = value
+        put(values, option, value)
     if not waiting:
         return None
     return arguments(waiting, values)
@@ -127,9 +125,24 @@ def variable(option: Option) -> str:
     return "LUMIENV_" + option.names[-1].lstrip("-").replace("-", "_").upper()
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, str | bool | list[str]]:
+def put(values: dict[str, str | bool | list[str]], option: Option, value: str) -> None:
+    """Note down that an option was given, with this value if it takes one."""
+    if not option.metavar:
+        values[option.field] = True
+    elif option.repeated:
+        known = values.setdefault(option.field, [])
+        assert isinstance(known, list)
+        known.append(value)
+    else:
+        values[option.field] = value
+
+
+def from_environment(
+    environ: Mapping[str, str], options: Sequence[Option] = OPTIONS
+) -> dict[str, str | bool | list[str]]:
+    """What `LUMIENV_…` variables say about these options."""
     values: dict[str, str | bool | list[str]] = {}
-    for option in OPTIONS:
+    for option in options:
         text = environ.get(variable(option))
         if not text:
             continue

@@ -12,7 +12,7 @@ from lumienv.launch.binds import merged, ordered, unseen_folder, with_project
 from lumienv.launch.inherited import unused_binds, withheld
 from lumienv.launch.notes import loop_devices, missing_binds, preset_notes
 from lumienv.launch.presets import Applied, apply_presets
-from lumienv.launch.slurm import reaching
+from lumienv.launch.slurm import reaching, with_processors
 from lumienv.launch.task import task_words
 from lumienv.launch.variables import carried, check_size, variables
 from lumienv.manifest import Manifest
@@ -50,10 +50,10 @@ class LaunchPlan(Command):
         words = []
         for name, value in sorted(self.env.items()):
             host = self.secrets.get(name)
-            words.append(f"{name}={self._quoted(value)}" if host is None else f'{name}="${{{host}?}}"')
+            words.append(f"{name}={self.quoted(value)}" if host is None else f'{name}="${{{host}?}}"')
         if self.unset:  # behind the assignments: the words of `env` could be seen in the process list
             words += ["env", *(word for name in self.unset for word in ("-u", name))]
-        return " ".join([*words, *map(self._quoted, self.argv)])
+        return " ".join([*words, *map(self.quoted, self.argv)])
 
     def explained(self) -> str:
         """The line, and above it in comments what of it the site and the presets gave, with its source."""
@@ -61,7 +61,20 @@ class LaunchPlan(Command):
         comments = (f"# {' '.join(line.split())}" for line in told)
         return "\n".join([*comments, str(self)])
 
-    def _quoted(self, text: str) -> str:
+    def beside(self, other: "LaunchPlan") -> "LaunchPlan":
+        """This plan, and behind it another part of the same step, whose words begin with `:`."""
+        return LaunchPlan(
+            (*self.argv, *other.argv),
+            {**self.env, **other.env},
+            tuple(dict.fromkeys((*self.unset, *other.unset))),
+            {**self.secrets, **other.secrets},
+            self.written_as,
+            {**self.sources, **other.sources},
+            tuple(dict.fromkeys((*self.notes, *other.notes))),
+        )
+
+    def quoted(self, text: str) -> str:
+        """A word, or a value, for a shell."""
         for piece, expression in self.written_as:
             before, found, after = text.partition(piece)
             if found:
@@ -69,7 +82,7 @@ class LaunchPlan(Command):
         return shlex.quote(text)
 
     def _quoted_part(self, text: str) -> str:
-        return self._quoted(text) if text else ""
+        return self.quoted(text) if text else ""
 
 
 def runtime_of(generation: Generation, environ: Mapping[str, str]) -> Runtime:
@@ -159,13 +172,14 @@ def launch_plan(
     user = environ.get("USER") or str(os.geteuid())
     wrap = task_words(of_the_task, prefix, str(site.node_local), user)
     if launcher:
-        launcher = (launcher[0], *applied.options, *launcher[1:])
+        launcher = with_processors((launcher[0], *applied.options, *launcher[1:]), applied.options, environ)
     if container:
         check_size(started.argv, started.environment(environ))
+    words = (*wrap, *started.argv)
     secrets.pop("PATH", None)  # what the overlay is in front of, not the host's alone
     unset = (*withheld(runtime.flavour, generation.image_prefix, environ), *started.unset)
     return LaunchPlan(
-        (*reaching(launcher, sorted(started.env)), *wrap, *started.argv),
+        (*reaching(launcher, sorted(started.env)), *(_without_colons(words) if launcher else words)),
         started.env,
         tuple(name for name in dict.fromkeys(unset) if name not in started.env),
         {f"{prefix}{name}": host for name, host in secrets.items()},
@@ -194,6 +208,16 @@ def _sources(
     found = {name: source for name, source in applied.sources.items() if name not in taken}
     why = {bind.path: f"site {site.name}{': ' if bind.source else ''}{bind.source}" for bind in site.binds}
     return found | {f"--bind {path}": source for path, source in why.items() if path in given}
+
+
+def _without_colons(words: Sequence[str]) -> Sequence[str]:
+    """The same command without a word `:`, at which srun would begin another one."""
+    if ":" not in words:
+        return words
+    others = [word for word in words if word != ":"]
+    numbers = iter(range(1, len(others) + 1))
+    line = " ".join(":" if word == ":" else f'"${{{next(numbers)}}}"' for word in words)
+    return ["sh", "-c", f"exec {line}", "sh", *others]
 
 
 def _written_as(

@@ -9,7 +9,7 @@ from pathlib import Path
 from lumienv.errors import ContainerError, ImageError, StoreError, UsageError
 from lumienv.launch.arguments import RunArguments
 from lumienv.launch.plan import LaunchPlan, launch_plan
-from lumienv.launch.slurm import launcher_words
+from lumienv.launch.slurm import launcher_words, starts_step, typed_words
 from lumienv.lockdigest import LOCK_NAME, bytes_digest
 from lumienv.manifest import Manifest, find_manifest, start_folder
 from lumienv.manifest.reader import read_manifest
@@ -21,7 +21,7 @@ from lumienv.overlay.generation import (
     read_generation,
 )
 from lumienv.overlay.leases import PRINTED, lease_name, take_lease
-from lumienv.site import load_site
+from lumienv.site import Site, load_site
 
 
 def plan_run(
@@ -38,7 +38,31 @@ def plan_run(
     Inside a job nothing is synced: compute nodes may have no network, and every task would do it. Raises
     LumienvError's children.
     """
+    manifest, generation = ready(arguments, environ, sync, note)
+    launcher: list[str] = []
+    if starts_step(arguments.launcher, environ):
+        typed = [*arguments.options, *typed_words(arguments.srun)]
+        launcher = launcher_words(manifest.slurm, typed, environ, note)
+    site = load_site(environ, manifest.directory)
+    plan = planned(arguments, generation, manifest, site, environ, launcher)
+    for part in arguments.beside:
+        words = [":", *launcher_words(manifest.slurm, part.options, environ, note)[1:]]
+        plan = plan.beside(planned(arguments, generation, manifest, site, environ, words, part.command))
+    return plan
+
+
+def ready(
+    arguments: RunArguments,
+    environ: Mapping[str, str],
+    sync: Callable[[Path, str], None],
+    note: Callable[[str], None],
+) -> tuple[Manifest, Generation]:
+    """What is asked for, and an environment that fits it: a stale one is synced first, see `plan_run`."""
     manifest = read_manifest(find_manifest(start_folder(arguments.project, environ)))
+    if arguments.presets:
+        from dataclasses import replace
+
+        manifest = replace(manifest, run=replace(manifest.run, presets=arguments.presets))
     if arguments.mode is None and not arguments.no_sync:
         reason = why_stale(manifest)
         if reason is not None and ("SLURM_JOB_ID" in environ or arguments.print_only):
@@ -51,13 +75,24 @@ def plan_run(
     _check_identity(generation)
     for line in changed_sources(manifest, generation):
         note(line)
-    command = task_words(manifest.tasks, arguments.command)
-    launcher = launcher_words(arguments.launcher, manifest.slurm, arguments.srun, environ)
+    return manifest, generation
+
+
+def planned(
+    arguments: RunArguments,
+    generation: Generation,
+    manifest: Manifest,
+    site: Site,
+    environ: Mapping[str, str],
+    launcher: Sequence[str],
+    command: Sequence[str] | None = None,
+) -> LaunchPlan:
+    """The plan for the typed command, or another one, with what was typed beside it."""
     return launch_plan(
         generation,
-        command,
+        task_words(manifest.tasks, arguments.command if command is None else command),
         manifest,
-        load_site(environ, manifest.directory),
+        site,
         environ,
         env=arguments.env,
         bind=arguments.bind,
@@ -290,7 +325,7 @@ def become(plan: LaunchPlan, environ: Mapping[str, str]) -> None:
         os.execvpe(plan.argv[0], plan.argv, env)  # noqa: S606 - this is the point
     except FileNotFoundError:
         hint = (
-            "there is no Slurm here; `--launcher direct` starts without it"
+            "there is no Slurm here; `lumienv run --launcher direct` starts without it"
             if plan.argv[0] == "srun"
             else None
         )

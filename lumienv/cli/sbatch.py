@@ -1,0 +1,91 @@
+"""`lumienv sbatch`"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from lumienv.cli.run import sync_first
+from lumienv.cli.srun_command import SlurmCommand
+from lumienv.errors import ContainerError
+from lumienv.launch.arguments import RunArguments
+from lumienv.launch.batch import (
+    BatchWords,
+    batch_script,
+    batch_words,
+    environ_of_job,
+    exported_names,
+    job_name,
+)
+from lumienv.launch.plan import LaunchPlan
+from lumienv.launch.run import planned, ready
+from lumienv.launch.slurm_arguments import misspelt, parse_slurm
+from lumienv.launch.slurm_options import BATCH
+from lumienv.overlay.leases import PRINTED, take_lease
+from lumienv.site import load_site
+from lumienv.ui import Output, colored
+
+
+def sbatch(words: Sequence[str]) -> int:
+    """Become sbatch, with the script on its standard input; returns only when it was printed."""
+    arguments = parse_slurm(words, os.environ, BATCH)
+    output = Output(arguments.quiet, color=colored(arguments.color, os.environ))
+    for line in misspelt(arguments.options, BATCH):
+        output.warn(line)
+    script, parts = _written(arguments, output)
+    if arguments.print_only:
+        sys.stdout.buffer.write(os.fsencode(script))
+        sys.stdout.flush()
+        return 0
+    _submit(["sbatch", *parts.submission, *parts.job], script)
+    return 0
+
+
+def _written(arguments: RunArguments, output: Output) -> tuple[str, BatchWords]:
+    manifest, generation = ready(
+        arguments, os.environ, lambda folder, reason: sync_first(folder, reason, arguments), output.note
+    )
+    if generation.path.name != os.path.basename(os.path.realpath(manifest.store_path / "current")):  # noqa: PTH119
+        take_lease(generation.path, PRINTED)  # the job that will use it may wait for long
+    parts = batch_words(manifest.slurm, arguments.options)
+    parts = parts.named(job_name(arguments.command, parts.job))
+    environ = environ_of_job(os.environ, parts.job)
+    site = load_site(os.environ, manifest.directory)
+    launcher = ["srun", *parts.step, "--export=ALL"]
+    plan = planned(arguments, generation, manifest, site, environ, launcher)
+    for line in plan.notes:
+        output.note(line)
+    _say_what_export_leaves_out(plan, parts, output)
+    return batch_script(plan, generation, manifest, parts.job), parts
+
+
+def _say_what_export_leaves_out(plan: LaunchPlan, parts: BatchWords, output: Output) -> None:
+    names = exported_names(parts.job)
+    for host in sorted(set(plan.secrets.values())) if names is not None else ():
+        if host not in (names or ()):
+            output.warn(f"the job needs {host} of this shell, and --export leaves it out")
+
+
+def _submit(words: list[str], script: str) -> None:
+    file = os.memfd_create("script")
+    os.write(file, os.fsencode(script))
+    os.lseek(file, 0, os.SEEK_SET)
+    os.dup2(file, 0)
+    sys.stdout.flush()
+    try:
+        os.execvp(words[0], words)  # noqa: S606 - what it prints, its status and signals are its own
+    except FileNotFoundError:
+        raise ContainerError(
+            "cannot start sbatch: there is no such program",
+            hint="there is no Slurm here; `lumienv sbatch --print` writes the script for a machine that has it",
+        ) from None
+    except OSError as error:
+        raise ContainerError(f"cannot start sbatch: {error.strerror}") from None
+
+
+command = SlurmCommand(
+    "sbatch",
+    sbatch,
+    "Submit a command as a batch job, or write its script with --print. The script needs no lumienv where it "
+    "runs. sbatch's options, srun's and those below stand before `--`; `-C`, `-q` and `-v` are sbatch's.",
+    "[SBATCH'S OPTIONS] [OPTIONS] -- COMMAND...",
+)
