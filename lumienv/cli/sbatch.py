@@ -76,7 +76,7 @@ def _submit(words: list[str], script: str) -> None:
     except FileNotFoundError:
         raise ContainerError(
             "cannot start sbatch: there is no such program",
-            hint="there is no Slurm here; `lumienv sbatch --print` writes the script for a machine that has it",
+            hint="there is no Slurm here; for a machine that has it: lumienv sbatch --print",
         ) from None
     except OSError as error:
         raise ContainerError(f"cannot start sbatch: {error.strerror}") from None

@@ -21,7 +21,7 @@ _SHELL = (
 
 
 def shell_words(name: str) -> list[str]:
-    """The command that opens a shell whose prompt begins with `name`: bash where the image has it, else sh."""
+    """The command that opens a shell with `name` in its prompt: bash where the image has it, else sh."""
     # Shells run what stands in a prompt, and it is the name of a folder.
     safe = "".join(c for c in name if c.isalnum() or c in "._-") or "lumienv"
     return ["sh", "-c", _SHELL, "sh", rf"({safe}) \w\$ ", f"({safe}) $ "]

@@ -33,8 +33,8 @@ _SEEN_BY_SRUN = {
     "exclusive": "SLURM_EXCLUSIVE",
 }
 
-# `leases` takes what lumienv itself would write (lumienv/overlay/leases.py): nothing is appended to a link, or
-# to what somebody else has put there, and where nothing can be written the job runs all the same.
+# `leases` takes what lumienv itself would write (lumienv/overlay/leases.py): nothing is appended to a link,
+# or to what somebody else has put there, and where nothing can be written the job runs all the same.
 _LEASE = """\
 (
   umask 022
@@ -67,7 +67,7 @@ class BatchWords:
 
 
 def batch_words(options: Mapping[str, str | bool], typed: Sequence[str]) -> BatchWords:
-    """Share out `[slurm]` and what is typed, which goes before it. Raises UsageError for what cannot be meant."""
+    """Share out `[slurm]` and what is typed, which goes before it. Raises UsageError for --wrap."""
     asked, _ = read_options(typed, BATCH)
     given = {option.name for option in asked}
     if "wrap" in given:
@@ -121,14 +121,14 @@ def exported_names(job: Sequence[str]) -> frozenset[str] | None:
 
 
 def job_name(command: Sequence[str], job: Sequence[str]) -> tuple[str, ...]:
-    """The words that name the job after its command, where nothing else does: sbatch would call it `sbatch`."""
+    """The words that name the job after its command, where nothing else does: for sbatch it is `sbatch`."""
     named = any(option.name == "job-name" for option in read_options(job, SBATCH)[0])
     name = "".join(c for c in os.path.basename(command[0]) if c.isprintable())  # noqa: PTH119
     return () if named or not name else (f"--job-name={name}",)
 
 
 def batch_script(plan: LaunchPlan, generation: Generation, manifest: Manifest, job: Sequence[str]) -> str:
-    """The script for a plan that starts with `srun`. Raises UsageError for an option that no line can hold."""
+    """The script for a plan that starts with `srun`. Raises UsageError for an option that fits no line."""
     store = manifest.store_path
     given = {option.name for option in read_options(plan.argv[1:])[0]}
     lines = [
@@ -174,8 +174,9 @@ def _check(generation: Generation, manifest: Manifest) -> str:
     told = [f'"mode": "{generation.mode}"', f'"identity": "{generation.identity}"']
     tests = " && ".join(f'grep -qF {shlex.quote(text)} "$generation/{FILE_NAME}"' for text in told)
     problem = (
-        f"error: the environment of {manifest.directory} is gone, or is another than this script was written for\n"
-        "help: run `lumienv sync` on a login node, and write the script anew with `lumienv sbatch`"
+        f"error: the environment of {manifest.directory} is gone, or is of another image or mode than this "
+        "script was written for\nhelp: run `lumienv sync` on a login node, and write the script anew with "
+        "`lumienv sbatch`"
     )
     return f"{tests} || {{\n  printf '%s\\n' {shlex.quote(problem)} >&2\n  exit 1\n}}"
 
@@ -185,20 +186,20 @@ def _comment(text: str) -> str:
 
 
 def _directive(word: str) -> str:
-    """An option as sbatch reads it from a script: a backslash before anything that could mean something."""
+    """An option as sbatch reads it from a script: in quotes a backslash takes back what it and `"` mean."""
     if not word.isprintable():
         raise UsageError(f"{word!r} cannot be written into a batch script")
-    return "".join(c if c.isalnum() or c in "-_=.,:/%+@[]" else f"\\{c}" for c in word)
+    if all(c.isalnum() or c in "-_=.,:/%+@[]" for c in word):
+        return word
+    name, joined, value = word.partition("=")
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{name}{joined}"{escaped}"'
 
 
 def _folded(plan: LaunchPlan) -> str:
     """The words of the plan, a bind or an option of srun's to a line where they are many."""
-    text = ""
+    text, marks = "", ("--bind", "--mount")
     for place, word in enumerate(plan.argv):
-        breaks = (word.startswith("--") and plan.argv[place - 1] in ("exec", "run")) or word in (
-            "--bind",
-            "--mount",
-        )
-        breaks = breaks or (place > 0 and plan.argv[place - 2] in ("--bind", "--mount"))
+        breaks = word in marks or (place > 1 and plan.argv[place - 2] in marks)
         text += (" \\\n  " if breaks else " " if place else "") + plan.quoted(word)
     return text

@@ -67,7 +67,7 @@ def _of_step(environ: Mapping[str, str]) -> _Spread:
 
 def _of_srun(asked: Mapping[str, str], environ: Mapping[str, str]) -> _Spread:
     nodes = _number(asked.get("nodes") or environ.get("SLURM_NNODES"))
-    # The number of tasks that an allocation was made with goes before --ntasks-per-node, which is a limit then.
+    # The number of tasks of an allocation goes before --ntasks-per-node, which is a limit then.
     tasks = _number(asked.get("ntasks") or environ.get("SLURM_NTASKS") or environ.get("SLURM_NPROCS"))
     if tasks is None:
         each = _number(asked.get("ntasks-per-node") or environ.get("SLURM_NTASKS_PER_NODE"))

@@ -21,66 +21,14 @@ _SLURMS_OWN_STEPS = 4294967290
 
 # Options of srun that belong to a step, whatever the allocation is like. The others make a job: in an
 # allocation they are settled, or mean something else (`--exclusive`, `--time`, `--mem`).
-STEP_OPTIONS = frozenset(
-    [
-        "accel-bind",
-        "acctg-freq",
-        "bcast",
-        "bcast-exclude",
-        "chdir",
-        "compress",
-        "cpu-bind",
-        "cpu-freq",
-        "disable-status",
-        "distribution",
-        "epilog",
-        "exact",
-        "export",
-        "gpu-bind",
-        "gpu-freq",
-        "hint",
-        "immediate",
-        "input",
-        "interactive",
-        "kill-on-bad-exit",
-        "label",
-        "mem-bind",
-        "mpi",
-        "msg-timeout",
-        "multi-prog",
-        "network",
-        "no-kill",
-        "ntasks-per-core",
-        "oom-kill-step",
-        "open-mode",
-        "overcommit",
-        "overlap",
-        "preserve-env",
-        "profile",
-        "prolog",
-        "propagate",
-        "pty",
-        "quiet",
-        "quit-on-interrupt",
-        "relative",
-        "resv-ports",
-        "send-libs",
-        "slurmd-debug",
-        "task-epilog",
-        "task-prolog",
-        "threads",
-        "threads-per-core",
-        "treewidth",
-        "tres-bind",
-        "unbuffered",
-        "verbose",
-        "wait",
-        "whole",
-        "x11",
-        "het-group",
-        "external-launcher",
-    ]
-)
+_STEP = """
+accel-bind acctg-freq bcast bcast-exclude chdir compress cpu-bind cpu-freq disable-status distribution
+epilog exact export external-launcher gpu-bind gpu-freq het-group hint immediate input interactive
+kill-on-bad-exit label mem-bind mpi msg-timeout multi-prog network no-kill ntasks-per-core oom-kill-step
+open-mode overcommit overlap preserve-env profile prolog propagate pty quiet quit-on-interrupt relative resv-ports
+send-libs slurmd-debug task-epilog task-prolog threads threads-per-core treewidth tres-bind unbuffered verbose wait whole
+x11"""
+STEP_OPTIONS = frozenset(_STEP.split())
 
 # An option, and the variables that say an allocation was made with such a one: srun reads them itself.
 _INHERITED: Mapping[str, tuple[str, ...]] = {
@@ -104,7 +52,7 @@ _NOT_INTERACTIVE = frozenset(
 
 
 def typed_words(text: str) -> list[str]:
-    """What `--srun` was given, split as a shell does. Raises UsageError for text that no shell could split."""
+    """What `--srun` was given, split as a shell does. Raises UsageError where no shell could."""
     try:
         return shlex.split(text)
     except ValueError as error:
@@ -112,7 +60,10 @@ def typed_words(text: str) -> list[str]:
 
 
 def starts_step(choice: str, environ: Mapping[str, str]) -> bool:
-    """Whether `srun` is to stand in front: with `auto`, in an allocation and not in one of its steps."""
+    """Whether `srun` is to stand in front: with `auto`, in an allocation and not in one of its steps.
+
+    Raises UsageError for a `choice` that there is not.
+    """
     if choice not in LAUNCHERS:
         raise UsageError(f"there is no launcher {choice}", hint=f"known: {', '.join(LAUNCHERS)}")
     return choice == "srun" or (choice == "auto" and "SLURM_JOB_ID" in environ and not in_step(environ))

@@ -31,6 +31,11 @@ def parse_slurm(words: Sequence[str], environ: Mapping[str, str], program: Slurm
         name, joined, value = waiting[0].partition("=")
         option = by_name.get(name)
         if option is None:
+            if waiting[0] == ":" and program.name == "sbatch":
+                raise UsageError(
+                    "a heterogeneous job has a script of its own: its parts run different commands",
+                    hint="in it, write for example: lumienv srun --het-group=0 -- … : --het-group=1 -- …",
+                )
             if waiting[0][:1] != "-" or waiting[0] == "-":
                 raise UsageError(
                     f"{waiting[0]} is no option of {program.name}'s",
@@ -51,9 +56,10 @@ def parse_slurm(words: Sequence[str], environ: Mapping[str, str], program: Slurm
         put(values, option, value)
     command = waiting[1:]
     if not command:
+        example = [*words[: len(words) - len(waiting)], "--", "python", "train.py"]
         raise UsageError(
             "there is no command" if waiting else "there is no `--`, and no command behind it",
-            hint=f"for example: {_shown(program, [*words[: len(words) - len(waiting)], '--', 'python', 'train.py'])}",
+            hint=f"for example: {_shown(program, example)}",
         )
     values["quiet"] = any(option.name == "quiet" for option in typed)
     beside: tuple[RunArguments, ...] = ()

@@ -1,20 +1,21 @@
 """The options of srun and sbatch, and words read as these programs read them (getopt_long).
 
-The tables are those of the manuals of Slurm 22.05 to 24.05. A test holds them against the programs themselves.
+The tables are those of the manuals of Slurm 22.05 to 24.05. A test holds them against the programs.
 This is `lumienv run`'s way: it imports next to nothing.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_BOTH_VALUED = """account acctg-freq bb bbf begin chdir cluster-constraint clusters comment constraint container
+_BOTH_VALUED = """account acctg-freq
+bb bbf begin chdir cluster-constraint clusters comment constraint container
 container-id context core-spec cores-per-socket cpu-freq cpus-per-gpu cpus-per-task deadline delay-boot
 dependency distribution error exclude export extra-node-info gid gpu-bind gpu-freq gpus gpus-per-node
 gpus-per-socket gpus-per-task gres gres-flags hint input job-name licenses mail-type mail-user mcs-label mem
 mem-bind mem-per-cpu mem-per-gpu mincpus network nodefile nodelist nodes ntasks ntasks-per-core ntasks-per-gpu
 ntasks-per-node ntasks-per-socket open-mode output partition power prefer priority profile qos reservation
-segment signal sockets-per-node switches thread-spec threads-per-core time time-min tmp tres-bind tres-per-task
-uid wckey"""
+segment signal sockets-per-node switches thread-spec threads-per-core time time-min tmp tres-bind
+tres-per-task uid wckey"""
 _BOTH_OPTIONAL = "exclusive nice no-kill oom-kill-step propagate"
 _BOTH_FLAGS = """contiguous help hold overcommit oversubscribe quiet reboot spread-job stepmgr test-only usage
 use-min-nodes verbose version"""
