@@ -20,6 +20,7 @@ _COMMANDS = {
     "lock": ("lumienv.cli.lock", "Resolve the dependencies against the image and write the lock."),
     "sync": ("lumienv.cli.sync", "Make the environment match the lock."),
     "status": ("lumienv.cli.status", "Image, lock, environments: what is stale, and what mends it."),
+    "doctor": ("lumienv.cli.doctor", "See what on this machine gets in the way, and what mends it."),
     "clean": ("lumienv.cli.clean", "Remove old environments that nothing can be using."),
     "run": ("lumienv.cli.run_command", "Run a command or a task in the environment."),
     "srun": ("lumienv.cli.srun_command", "Run it through srun, with srun's own options."),

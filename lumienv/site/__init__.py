@@ -136,7 +136,9 @@ def _site_file(environ: Mapping[str, str]) -> tuple[Path, dict[str, Any]]:
 
 def _profiles() -> list[Path]:
     """The sites that come with lumienv; what else lies beside them is no site."""
-    return sorted(path for path in _SHIPPED.glob("*.toml") if path.stem not in ("modules", "presets"))
+    return sorted(
+        path for path in _SHIPPED.glob("*.toml") if path.stem not in ("modules", "presets", "conflicts")
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:
