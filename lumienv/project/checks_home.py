@@ -231,9 +231,7 @@ def _places(case: Case) -> Mapping[Path, list[str]]:
 
 def _make_room(names: list[str], *, files: bool = False) -> str:
     if "environments" in names:
-        return "lumienv clean" + (
-            "; lumienv sync --mode squashfs makes one file of thousands" if files else ""
-        )
+        return "lumienv clean" + (", or: lumienv sync --mode squashfs" if files else "")
     if "home" in names:
         return "see what is large: du -xh ~ | sort -h | tail"
     return "remove what you do not need, or name another place in TMPDIR or LUMIENV_CACHE_DIR"

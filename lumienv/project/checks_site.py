@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lumienv.errors import LumienvError
 from lumienv.image.catalog import list_images
-from lumienv.launch.task import is_of_the_task, placeholders, task_words
+from lumienv.launch.task import is_of_the_task
 from lumienv.project.finding import FINE, NOTE, PROBLEM, UNKNOWN, Case, Finding, Machine, listed
 from lumienv.site import Preset, Setting, SlurmOption
 from lumienv.site.presets import preset_named
@@ -70,7 +70,7 @@ def check_binds(case: Case) -> Iterator[Finding]:
             f"{listed(left_out)} {'is' if len(left_out) == 1 else 'are'} not on this node: left out",
         )
     if binds and not missing:
-        yield Finding("binds", FINE, f"all {len(binds)} paths are there: {listed([b.path for b in binds])}")
+        yield Finding("binds", FINE, f"all of {listed([bind.path for bind in binds])} are there")
 
 
 def check_presets(case: Case) -> Iterator[Finding]:
@@ -164,12 +164,8 @@ def _setting(case: Case, setting: Setting) -> Iterator[Finding]:
     if setting.value is None:
         return
     if is_of_the_task(setting.value):
-        try:
-            task_words({setting.name: setting.value}, "", str(case.site.node_local), "user")
-        except LumienvError as error:
-            yield Finding("", PROBLEM, error.message, error.hint or _PROFILE, setting.source)
         folder = case.site.node_local
-        if "node-cache" in placeholders([setting.value]) and not os.access(folder, os.W_OK | os.X_OK):
+        if "{node-cache}" in setting.value and not os.access(folder, os.W_OK | os.X_OK):
             facts = f"{setting.name} is to lie in {folder} of each node, which is not writable here"
             yield Finding("", PROBLEM, facts, "try another node", setting.source)
     elif setting.value.startswith("/") and ":" not in setting.value and not Path(setting.value).exists():
