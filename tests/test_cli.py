@@ -28,6 +28,7 @@ COMMANDS = (
     ("lock",),
     ("sync",),
     ("status",),
+    ("doctor",),
     ("clean",),
     ("run",),
     ("verify",),
@@ -120,7 +121,7 @@ def test_every_command_takes_the_common_options(
     assert option in help_text.replace(",", " ").split()
 
 
-@pytest.mark.parametrize("command", ["lock", "sync", "image list", "image show"])
+@pytest.mark.parametrize("command", ["lock", "sync", "doctor", "image list", "image show"])
 def test_every_command_that_reports_can_answer_in_json(
     tmp_path: Path, env: dict[str, str], command: str
 ) -> None:

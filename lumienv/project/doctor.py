@@ -78,16 +78,14 @@ class Examination:
         return tuple(finding for finding in self.findings if finding.verdict == verdict)
 
 
-def examine(
-    folder: str | None, environ: Mapping[str, str], *, deep: bool = False, root: Path = Path("/")
-) -> Examination:
+def examine(folder: str | None, environ: Mapping[str, str], root: Path = Path("/")) -> Examination:
     """Examine the machine, and the project in `folder` or above it, if there is one.
 
-    `deep` also compares the recorded activation with a live one. Files of the system are looked for below
-    `root`. Raises ManifestError when `folder` is none; whatever else is broken is a finding.
+    Files of the system are looked for below `root`. Raises ManifestError when `folder` is none; whatever else
+    is broken is a finding.
     """
     where = start_folder(folder, environ)
-    case, found = _case(where, Machine(environ, root), deep)
+    case, found = _case(where, Machine(environ, root))
     for group, checks in CHECKS.items():
         for check in checks:
             found += [replace(finding, group=group) for finding in _done(check, case)]
@@ -114,7 +112,7 @@ def _name(check: Check) -> str:
     return str(name).removeprefix("check_").replace("_", " ")
 
 
-def _case(where: Path, of: Machine, deep: bool) -> tuple[Case, list[Finding]]:
+def _case(where: Path, of: Machine) -> tuple[Case, list[Finding]]:
     """What there is to examine, and what keeps some of it from being examined."""
     found: list[Finding] = []
     try:
@@ -134,7 +132,7 @@ def _case(where: Path, of: Machine, deep: bool) -> tuple[Case, list[Finding]]:
         else:
             facts = f"there is no {FILE_NAME} in {where} or above it: only the machine is looked at"
             found.append(Finding(FILE_NAME, FINE, facts, group="project"))
-    case = Case(of, here, opened, _runtime(opened, of.environ), deep=deep)
+    case = Case(of, here, opened, _runtime(opened, of.environ))
     if opened is not None:
         try:
             seen = status(opened)

@@ -87,8 +87,6 @@ class Case:
     """what `lumienv status` says of the project"""
     snapshot: Snapshot | None = None
     """of the project's image, where it has been probed"""
-    deep: bool = False
-    """also what starts more than one container"""
 
     @property
     def host(self) -> bool:

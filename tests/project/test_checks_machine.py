@@ -38,8 +38,8 @@ def runtime(here: Checkup, flavour: str = "singularity", said: str = "singularit
     """A case whose runtime says `said`, and lies with its configuration below the folder."""
     program = here.program(
         flavour,
-        f"case $1 in buildcfg) echo LIBEXECDIR={here.folder}/libexec; echo {flavour.upper()}_CONF_FILE=/etc/x.conf;;"
-        f' *) echo "{said}";; esac',
+        f"case $1 in buildcfg) echo LIBEXECDIR={here.folder}/libexec; "
+        f"echo {flavour.upper()}_CONF_FILE=/etc/x.conf;; *) echo {said!r};; esac",
     )
     return here.case(runtime=Singularity(str(program), flavour))
 

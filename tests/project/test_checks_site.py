@@ -69,8 +69,8 @@ def test_an_optional_bind_is_left_out_and_another_is_a_problem(here: Checkup) ->
         SiteBind("/no/needed", optional=False, families=("amd",), source="the guide"),
     )
     assert told(check_binds, here.case(site=Site("lumi", binds=binds))) == [
-        "problem binds: /no/needed is not on this node, and containers need it for images of the family amd → "
-        "try another node; where it is the same, tell the site's support",
+        "problem binds: /no/needed is not on this node, and containers need it for images of the family "
+        "amd → try another node; where it is the same, tell the site's support",
         "note binds: /no/optional is not on this node: left out",
     ]
 
