@@ -46,7 +46,7 @@ home
   problem  [run]: [run] env: WANDB_API_KEY is taken from the host, where WANDB_API_KEY is not set
         → export WANDB_API_KEY=…
 
-2 problems, 3 notes, 17 fine; -v shows all of it
+2 problems, 3 notes, 19 fine; -v shows all of it
 """
 
 
