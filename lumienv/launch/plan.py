@@ -34,6 +34,8 @@ class LaunchPlan(Command):
 
     secrets: Mapping[str, str] = field(default_factory=dict)
     """names in `env` whose value is the host's: name → the host's variable"""
+    set_here: frozenset[str] = frozenset()
+    """those of `unset` that the shell for which this was planned has"""
     written_as: tuple[tuple[str, str], ...] = ()
     """pieces of the words, and the shell's expressions to print for them: see `__str__`"""
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -42,7 +44,7 @@ class LaunchPlan(Command):
     """what the user should know before it starts"""
 
     def __str__(self) -> str:
-        """A line for a shell, which does the same without lumienv.
+        """A line for a shell like the one where it is printed, which does the same there without lumienv.
 
         Secrets are named, not written. The generation is written as what `current` leads to when the line
         starts, so that a script with it still works after later syncs.
@@ -51,8 +53,9 @@ class LaunchPlan(Command):
         for name, value in sorted(self.env.items()):
             host = self.secrets.get(name)
             words.append(f"{name}={self.quoted(value)}" if host is None else f'{name}="${{{host}?}}"')
-        if self.unset:  # behind the assignments: the words of `env` could be seen in the process list
-            words += ["env", *(word for name in self.unset for word in ("-u", name))]
+        unset = [name for name in self.unset if name in self.set_here]
+        if unset:  # behind the assignments: the words of `env` could be seen in the process list
+            words += ["env", *(word for name in unset for word in ("-u", name))]
         return " ".join([*words, *map(self.quoted, self.argv)])
 
     def explained(self) -> str:
@@ -68,6 +71,7 @@ class LaunchPlan(Command):
             {**self.env, **other.env},
             tuple(dict.fromkeys((*self.unset, *other.unset))),
             {**self.secrets, **other.secrets},
+            self.set_here | other.set_here,
             self.written_as,
             {**self.sources, **other.sources},
             tuple(dict.fromkeys((*self.notes, *other.notes))),
@@ -183,6 +187,7 @@ def launch_plan(
         started.env,
         tuple(name for name in dict.fromkeys(unset) if name not in started.env),
         {f"{prefix}{name}": host for name, host in secrets.items()},
+        frozenset(name for name in unset if name in environ),
         _written_as(generation, manifest, environ),
         _sources(applied, values, site, site_binds),
         (

@@ -115,17 +115,35 @@ class Singularity:
 
     def _binds(self, binds: Sequence[Bind]) -> list[str]:
         words: list[str] = []
+        plain = False
         for bind in binds:
+            # What is seen as it is follows the one before in the same word, as people write it.
+            follows, plain = plain, _is_plain(bind)
+            if plain:
+                words[-1:] = (
+                    [f"{words[-1]},{bind.source}"] if follows else [*words[-1:], "--bind", bind.source]
+                )
+                continue
             options = [] if bind.writable else ["ro"]
             if bind.image_source is not None:
                 options.append(f"image-src={bind.image_source}")
             # A colon or comma in a path cannot be escaped in --bind; --mount takes CSV quoting.
-            if any(mark in bind.source + bind.target for mark in ':,"\\'):
+            if not _is_simple(bind.source + bind.target):
                 fields = [f"src={bind.source}", f"dst={bind.target}", *options]
                 words += ["--mount", ",".join(_csv(item) for item in ["type=bind", *fields])]
             else:
                 words += ["--bind", ":".join(filter(None, [bind.source, bind.target, ",".join(options)]))]
         return words
+
+
+def _is_plain(bind: Bind) -> bool:
+    """Whether its path alone says it."""
+    seen_as_it_is = bind.source == bind.target and bind.writable and bind.image_source is None
+    return seen_as_it_is and _is_simple(bind.source)
+
+
+def _is_simple(path: str) -> bool:
+    return not any(mark in path for mark in ':,"\\')
 
 
 def _csv(item: str) -> str:

@@ -260,4 +260,4 @@ def test_a_workspace_is_reached_by_its_link_and_by_where_the_link_leads(
 ) -> None:
     assert (lumi.root / "scratch" / "project_465000000").is_symlink()
     line = printed[CASES[0].title].splitlines()[-1]
-    assert "--bind /pfs:/pfs --bind /scratch:/scratch" in line
+    assert "/pfs,/scratch," in line

@@ -180,11 +180,26 @@ def test_no_path_can_pass_for_another_bind(source: str, target: str, writable: b
     option, words = bind_words(Bind(source, target, writable))
     if option == "--bind":
         parts = words.split(":")
-        assert parts == [source, target, *([] if writable else ["ro"])]
+        if source == target and writable:
+            assert parts == [source]
+        else:
+            assert parts == [source, target, *([] if writable else ["ro"])]
         assert "," not in words
     else:
         (fields,) = csv.reader([words])
         assert fields == ["type=bind", f"src={source}", f"dst={target}", *([] if writable else ["ro"])]
+
+
+def test_paths_that_are_seen_as_they_are_share_a_word_and_others_keep_theirs() -> None:
+    plain, moved = Bind("/a", "/a", writable=True), Bind("/b", "/c", writable=True)
+    odd, plain_too = Bind("/d,e", "/d,e", writable=True), Bind("/f", "/f", writable=True)
+    words = Singularity("apptainer", APPTAINER).launch(
+        "i.sif", ["true"], Surroundings(binds=(plain, plain_too, moved, plain, odd, plain_too)), inherited={}
+    )
+    assert words.argv[3:-2] == (
+        *("--bind", "/a,/f", "--bind", "/b:/c", "--bind", "/a"),
+        *("--mount", 'type=bind,"src=/d,e","dst=/d,e"', "--bind", "/f"),
+    )
 
 
 # -- which runtime is it ---------------------------------------------------------------------------------
