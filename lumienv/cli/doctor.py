@@ -19,14 +19,15 @@ _INDENT = " " * 8
 
 @click.command(name="doctor")
 @common_options
+@click.option("--deep", is_flag=True, help="Also start the environment, to compare its activations.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
-def command(common: Common, as_json: bool) -> int:
+def command(common: Common, deep: bool, as_json: bool) -> int:
     """Look at machine, site, Slurm, shell, project and home directory for what gets in the way.
 
     Each finding comes with what to do about it; -v shows what is fine, and the sources, too. The exit status
     is 1 when something is a problem. Uses no network and changes nothing.
     """
-    found = examine(common.project, os.environ)
+    found = examine(common.project, os.environ, deep=deep)
     if as_json:
         common.output.data(_json(found))
     elif common.output.quiet:

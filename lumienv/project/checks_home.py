@@ -16,6 +16,8 @@ from lumienv.project.finding import (
     Finding,
     amount,
     existing,
+    is_folder,
+    is_there,
     listed,
     mount_of,
     written,
@@ -99,7 +101,7 @@ def check_caches(case: Case) -> Iterator[Finding]:
     small, large = [], False
     for cache in _CACHES:
         folder = case.machine.home / cache.folder
-        if not folder.is_dir():
+        if not is_folder(folder):
             continue
         if folder.resolve() != case.machine.home.resolve() / cache.folder:
             continue  # a link to another place, as people make it to spare their home directory
@@ -138,11 +140,11 @@ def check_own_cache(case: Case) -> Iterator[Finding]:
         remedy = "export LUMIENV_CACHE_DIR=/scratch/project_465000000/$USER/.cache/lumienv"
         yield Finding("cache of lumienv", NOTE, facts, remedy, _quota_source(case))
         return
-    if cache.is_symlink() or (cache.exists() and not cache.is_dir()):
+    if cache.is_symlink() or (is_there(cache) and not is_folder(cache)):
         facts = f"{cache} is not a folder of its own: lumienv does not use it"
         yield Finding("cache of lumienv", PROBLEM, facts, f"rm {cache}, or name another in LUMIENV_CACHE_DIR")
         return
-    if cache.exists() and cache.stat().st_uid != os.geteuid():
+    if is_there(cache) and cache.stat().st_uid != os.geteuid():
         facts = f"{cache} belongs to somebody else: lumienv does not use it"
         yield Finding("cache of lumienv", PROBLEM, facts, "export LUMIENV_CACHE_DIR=… to a place of your own")
         return
@@ -153,7 +155,7 @@ def check_temporary(case: Case) -> Iterator[Finding]:
     """Where work in between goes: TMPDIR, and what the runtime has for itself."""
     environ, home = case.machine.environ, case.machine.home
     scratch = case.site.scratch
-    if not scratch.is_dir():
+    if not is_folder(scratch):
         facts = f"TMPDIR is {scratch}, which is not there"
         yield Finding("temporary files", PROBLEM, facts, f"unset TMPDIR, or: mkdir -p {scratch}")
     elif not os.access(scratch, os.W_OK | os.X_OK):
@@ -173,7 +175,7 @@ def check_temporary(case: Case) -> Iterator[Finding]:
         if value is None:
             continue
         folder = Path(value)
-        if not existing(folder).is_dir() or not os.access(existing(folder), os.W_OK):
+        if not is_folder(existing(folder)) or not os.access(existing(folder), os.W_OK):
             facts = f"{name} is {value}, which is not a folder that you may write to"
             yield Finding("temporary files", PROBLEM, facts, f"unset {name}, or: mkdir -p {value}")
         elif folder.is_relative_to(home):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lumienv.errors import ContainerError, StoreError
 from lumienv.overlay.squashfs import find_program
-from lumienv.project.finding import FINE, NOTE, PROBLEM, UNKNOWN, Case, Finding, Machine, last_line
+from lumienv.project.finding import FINE, NOTE, PROBLEM, UNKNOWN, Case, Finding, Machine, is_there, last_line
 from lumienv.runtime.singularity import APPTAINER, Singularity, find
 
 _USER_NAMESPACES = "/proc/sys/user/max_user_namespaces"
@@ -84,7 +84,7 @@ def _fuse(runtime: Singularity, facts: Mapping[str, str], machine: Machine) -> I
     """Without setuid, images are mounted by squashfuse."""
     device = machine.at("/dev/fuse")
     if not os.access(device, os.R_OK | os.W_OK):
-        why = "is not there" if not device.exists() else "is closed to you"
+        why = "is not there" if not is_there(device) else "is closed to you"
         yield Finding(
             "FUSE",
             PROBLEM,
@@ -212,4 +212,4 @@ def _configuration(runtime: Singularity, machine: Machine) -> str | None:
     told = _build_facts(runtime, machine).get(f"{name.upper()}_CONF_FILE")
     usual = [f"{folder}/{name}/{name}.conf" for folder in ("/etc", "/usr/local/etc")]
     places = [told, *usual] if told else usual
-    return next((path for path in places if machine.at(path).is_file()), places[0])
+    return next((path for path in places if is_there(machine.at(path))), places[0])

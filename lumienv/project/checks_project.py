@@ -14,6 +14,7 @@ from lumienv.manifest import HostValue
 from lumienv.overlay.generation import current_generation
 from lumienv.overlay.leases import read_leases, start_time
 from lumienv.overlay.room import check_room
+from lumienv.project.activation import activation_differences
 from lumienv.project.finding import (
     FINE,
     NOTE,
@@ -21,12 +22,17 @@ from lumienv.project.finding import (
     UNKNOWN,
     Case,
     Finding,
+    is_folder,
+    is_there,
     last_line,
     listed,
     mount_of,
     written,
 )
 from lumienv.runtime import Surroundings, closed_capture
+
+# Seconds for a container to start: where there is no FUSE, all of a large image is unpacked first.
+_PATIENCE = 60.0
 
 
 def check_image(case: Case) -> Iterator[Finding]:
@@ -42,7 +48,7 @@ def check_image(case: Case) -> Iterator[Finding]:
         return
     if table.kind == "host":
         program = shutil.which(table.value, path=case.machine.environ.get("PATH"))
-        there = program or (case.project.manifest.directory / Path(table.value).expanduser()).exists()
+        there = program or is_there(case.project.manifest.directory / os.path.expanduser(table.value))  # noqa: PTH111
         facts = f"a Python of this machine, {program or table.value}"
         absent = f"there is no Python called {table.value} on this machine"
         hint = "[image] host in lumienv.toml names another"
@@ -52,7 +58,9 @@ def check_image(case: Case) -> Iterator[Finding]:
         yield Finding("image", FINE if table.kind == "snapshot" else UNKNOWN, image.name)
         return
     environ = case.machine.environ
-    done = closed_capture(case.runtime, image.path, ["true"], Surroundings(), inherited=environ)
+    done = closed_capture(
+        case.runtime, image.path, ["true"], Surroundings(), inherited=environ, timeout=_PATIENCE
+    )
     if done.returncode != 0:
         facts = f"{image.name} does not start: {last_line(done.stderr)}"
         yield Finding("image", PROBLEM, facts, f"{case.runtime.program} exec {shlex.quote(image.path)} true")
@@ -63,10 +71,9 @@ def check_image(case: Case) -> Iterator[Finding]:
     if case.snapshot is None:
         yield Finding("family", UNKNOWN, "the image has not been looked into yet", "lumienv lock")
         return
-    family = case.site.family_of(case.snapshot.python.prefix)
     prefix = case.snapshot.python.prefix
-    if family:
-        yield Finding("family", FINE, f"{family}, as its Python lies in {prefix}")
+    if case.family:
+        yield Finding("family", FINE, f"{case.family}, as its Python lies in {prefix}")
     else:
         facts = f"the image is of no family of {case.site.name}, as its Python lies in {prefix}"
         yield Finding("family", NOTE, facts, "lumienv run --print -- true shows binds and variables")
@@ -109,9 +116,29 @@ def check_environment(case: Case) -> Iterator[Finding]:
             facts, _, remedy = line.rpartition(": ")
             yield Finding("sources", NOTE, facts, remedy)
         for folder in generation.editable:
-            if not Path(folder).is_dir():
+            if not is_folder(folder):
                 facts = f"the folder {folder}, which is installed editable, is gone"
                 yield Finding("sources", PROBLEM, facts, "say in [sources] where it is now; lumienv sync")
+
+
+def check_activation(case: Case) -> Iterator[Finding]:
+    """Whether what a launch sets is what the command does that enters the image. Starts two containers."""
+    if not case.deep or case.project is None or case.snapshot is None:
+        return
+    command = case.snapshot.activation.command
+    manifest = case.project.manifest
+    with suppress(StoreError):
+        generation = current_generation(manifest.store_path)
+        if generation.entrance.live or not command or generation.base_kind == "host":
+            yield Finding("activation", FINE, "there is no recorded one to compare")
+            return
+        found = activation_differences(generation, command, manifest, case.site, case.machine.environ)
+        if found:
+            names = listed([one.name for one in found])
+            facts = f"what was recorded is not what `{command}` does now: {names} differ"
+            yield Finding("activation", PROBLEM, facts, '[image] activate = "live", then: lumienv sync')
+        else:
+            yield Finding("activation", FINE, f"recorded, and the same as by `{command}`")
 
 
 def check_store(case: Case) -> Iterator[Finding]:
@@ -129,7 +156,7 @@ def check_store(case: Case) -> Iterator[Finding]:
     left = [
         path.name
         for folder in (store / "generations", store)
-        if folder.is_dir()
+        if is_folder(folder)
         for path in folder.iterdir()
         if path.name.startswith((".staging-", ".removing-", ".current-"))
     ]
@@ -161,8 +188,8 @@ def check_run_table(case: Case) -> Iterator[Finding]:
             facts = f"[run] env: {name} is taken from the host, where {value.name} is not set"
             yield Finding("[run]", PROBLEM, facts, f"export {value.name}=…")
     for text in manifest.run.bind:
-        source = manifest.directory / Path(text.split(":")[0]).expanduser()
-        if not source.exists():
+        source = manifest.directory / os.path.expanduser(text.split(":")[0])  # noqa: PTH111
+        if not is_there(source):
             found = True
             facts = f"[run] bind: {source} does not exist here, and no container starts without it"
             yield Finding("[run]", PROBLEM, facts, f"mkdir -p {shlex.quote(str(source))}, or remove the bind")

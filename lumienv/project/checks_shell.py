@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from lumienv.errors import PackageIndexError
 from lumienv.index.settings import PipConfiguration
-from lumienv.project.finding import FINE, NOTE, PROBLEM, Case, Finding, listed, written
+from lumienv.project.finding import FINE, NOTE, PROBLEM, Case, Finding, is_there, listed, written
 from lumienv.runtime.singularity import SINGULARITY
 from lumienv.site.conflicts import conflicts
 
@@ -32,7 +32,7 @@ def check_binds_of_shell(case: Case) -> Iterator[Finding]:
     for name in _BINDS:
         if case.runtime is not None and case.runtime.flavour == SINGULARITY and name.startswith("APPTAINER"):
             continue  # SingularityCE does not read it
-        missing = [path for path in bind_sources(environ.get(name, "")) if not Path(path).exists()]
+        missing = [path for path in bind_sources(environ.get(name, "")) if not is_there(path)]
         if missing:
             found = True
             verb = "is" if len(missing) == 1 else "are"

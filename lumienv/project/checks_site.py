@@ -3,13 +3,25 @@
 import os
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from lumienv.errors import LumienvError
 from lumienv.image.catalog import list_images
+from lumienv.launch.plan import own_presets
 from lumienv.launch.task import is_of_the_task
-from lumienv.project.finding import FINE, NOTE, PROBLEM, UNKNOWN, Case, Finding, Machine, listed
-from lumienv.site import Preset, Setting, SlurmOption
+from lumienv.project.finding import (
+    FINE,
+    NOTE,
+    PROBLEM,
+    UNKNOWN,
+    Case,
+    Finding,
+    Machine,
+    is_folder,
+    is_there,
+    listed,
+    written,
+)
+from lumienv.site import Preset, Setting, SlurmOption, user_file
 from lumienv.site.presets import preset_named
 
 _MASKS = re.compile(r"mask_cpu[:=]((?:0x)?[0-9a-f]+(?:,(?:0x)?[0-9a-f]+)*)", re.IGNORECASE)
@@ -22,7 +34,9 @@ def check_profile(case: Case) -> Iterator[Finding]:
         how = f"named by LUMIENV_SITE={forced}"
     else:
         how = "no site was recognised" if case.site.name == "generic" else "recognised by its folders"
-    yield Finding("profile", FINE, f"{case.site.name}, {how}")
+    own = user_file(case.machine.environ)
+    more = f", with {written(own, case.machine)}" if is_there(own) else ""
+    yield Finding("profile", FINE, f"{case.site.name}, {how}{more}")
 
 
 def check_image_folders(case: Case) -> Iterator[Finding]:
@@ -32,8 +46,8 @@ def check_image_folders(case: Case) -> Iterator[Finding]:
         yield Finding("image folders", FINE, "none: images are named by their path")
         return
     remedy = "LUMIENV_IMAGE_PATH names other folders, separated by colons"
-    missing = [str(folder) for folder in folders if not folder.is_dir()]
-    closed = [str(one) for one in folders if one.is_dir() and not os.access(one, os.R_OK | os.X_OK)]
+    missing = [str(folder) for folder in folders if not is_folder(folder)]
+    closed = [str(one) for one in folders if is_folder(one) and not os.access(one, os.R_OK | os.X_OK)]
     for names, said in ((missing, "not here"), (closed, "closed to you")):
         if names:
             facts = f"{listed(names)} {'is' if len(names) == 1 else 'are'} {said}"
@@ -49,8 +63,16 @@ def check_image_folders(case: Case) -> Iterator[Finding]:
 
 
 def check_binds(case: Case) -> Iterator[Finding]:
-    """Whether what containers of this site should see is there; what is optional is left out at a launch."""
-    binds = case.site.binds
+    """Whether what containers of this site should see is there; what is optional is left out at a launch.
+
+    Looked at are the binds that concern the project's image, and this kind of node.
+    """
+    binds = [
+        bind
+        for bind in case.site.binds
+        if (case.machine.is_compute_node or not bind.in_jobs)
+        and (not bind.families or not case.family or case.family in bind.families)
+    ]
     missing = [bind for bind in binds if not os.path.exists(bind.path)]  # noqa: PTH110 - as a launch looks
     for bind in missing:
         if not bind.optional:
@@ -80,10 +102,11 @@ def check_presets(case: Case) -> Iterator[Finding]:
     """
     site = case.site
     named = case.project.manifest.run.presets if case.project else ()
-    presets = dict(site.presets)
+    own = own_presets(case.project.manifest) if case.project else {}
+    presets = {**site.presets, **own}
     for name in named:
         try:
-            presets[name] = preset_named(site, {}, name)
+            presets[name] = preset_named(site, own, name)
         except LumienvError as error:
             yield Finding(f"preset {name}", PROBLEM, error.message, error.hint or "")
     if site.settings:
@@ -168,7 +191,7 @@ def _setting(case: Case, setting: Setting) -> Iterator[Finding]:
         if "{node-cache}" in setting.value and not os.access(folder, os.W_OK | os.X_OK):
             facts = f"{setting.name} is to lie in {folder} of each node, which is not writable here"
             yield Finding("", PROBLEM, facts, "try another node", setting.source)
-    elif setting.value.startswith("/") and ":" not in setting.value and not Path(setting.value).exists():
+    elif setting.value.startswith("/") and ":" not in setting.value and not is_there(setting.value):
         facts = f"{setting.name} is {setting.value}, which is not on this node"
         yield Finding("", NOTE, facts, source=setting.source)
 
@@ -176,7 +199,7 @@ def _setting(case: Case, setting: Setting) -> Iterator[Finding]:
 def _interfaces(machine: Machine, settings: Sequence[Setting]) -> Iterator[Finding]:
     """NCCL_SOCKET_IFNAME and the like: `hsn0,hsn1` name beginnings of interfaces (NCCL's documentation)."""
     folder = machine.at("/sys/class/net")
-    here = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    here = sorted(path.name for path in folder.iterdir()) if is_folder(folder) else []
     for setting in settings:
         value = setting.value or ""
         if not setting.name.endswith("SOCKET_IFNAME") or value.startswith("^") or not here:
@@ -190,7 +213,7 @@ def _interfaces(machine: Machine, settings: Sequence[Setting]) -> Iterator[Findi
 
 def _has_gpus(machine: Machine) -> bool:
     asked = ("SLURM_GPUS_ON_NODE", "SLURM_GPUS_PER_NODE", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS")
-    return machine.at("/dev/kfd").exists() or any(name in machine.environ for name in asked)
+    return is_there(machine.at("/dev/kfd")) or any(name in machine.environ for name in asked)
 
 
 def _devices(machine: Machine) -> Iterator[Finding]:
@@ -201,7 +224,7 @@ def _devices(machine: Machine) -> Iterator[Finding]:
         return
     source = "ROCm documentation, Docker: accessing GPUs in containers"
     for path in ("/dev/kfd", "/dev/dri"):
-        if not machine.at(path).exists():
+        if not is_there(machine.at(path)):
             facts = f"the job has GPUs, and {path} is not there: containers will see none"
             yield Finding("", PROBLEM, facts, "tell the site's support the node's name: hostname", source)
         elif not os.access(machine.at(path), os.R_OK):

@@ -1,7 +1,7 @@
 """`lumienv doctor`: look at the machine, the site, Slurm, the shell, the project and the home directory.
 
 No network is used, nothing is written, and nothing is started that the project names, but for its image,
-closed as for a probe.
+closed as for a probe; and where it is asked for, the environment that this user made.
 """
 
 import os
@@ -54,6 +54,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         project.check_image,
         project.check_lock,
         project.check_environment,
+        project.check_activation,
         project.check_store,
         project.check_run_table,
         project.check_room_for_sync,
@@ -78,14 +79,17 @@ class Examination:
         return tuple(finding for finding in self.findings if finding.verdict == verdict)
 
 
-def examine(folder: str | None, environ: Mapping[str, str], root: Path = Path("/")) -> Examination:
+def examine(
+    folder: str | None, environ: Mapping[str, str], *, deep: bool = False, root: Path = Path("/")
+) -> Examination:
     """Examine the machine, and the project in `folder` or above it, if there is one.
 
-    Files of the system are looked for below `root`. Raises ManifestError when `folder` is none; whatever else
-    is broken is a finding.
+    `deep` also starts the project's environment. Files of the system are looked for below `root`. Raises
+    ManifestError when `folder` is none; whatever else is broken is a finding.
     """
     where = start_folder(folder, environ)
     case, found = _case(where, Machine(environ, root))
+    case = replace(case, deep=deep)
     for group, checks in CHECKS.items():
         for check in checks:
             found += [replace(finding, group=group) for finding in _done(check, case)]

@@ -87,11 +87,18 @@ class Case:
     """what `lumienv status` says of the project"""
     snapshot: Snapshot | None = None
     """of the project's image, where it has been probed"""
+    deep: bool = False
+    """also what starts the environment, as `lumienv run` does"""
 
     @property
     def host(self) -> bool:
         """Whether the project's base is a Python of this machine, so that no container is started."""
         return self.project is not None and self.project.manifest.image.kind == "host"
+
+    @property
+    def family(self) -> str:
+        """The family of the project's image; empty where it is of none, or not known."""
+        return self.site.family_of(self.snapshot.python.prefix) if self.snapshot else ""
 
     @property
     def python(self) -> str:
@@ -155,6 +162,16 @@ def _mounts(machine: Machine) -> Iterator[Mount]:
             yield Mount(point, behind.split(" ")[0])
 
 
+def is_there(path: Path | str) -> bool:
+    """Whether this user finds anything at the path; what lies in a closed folder is not there for them."""
+    return os.path.exists(path)  # noqa: PTH110 - pathlib raises where a folder is closed
+
+
+def is_folder(path: Path | str) -> bool:
+    """Whether this user finds a folder at the path."""
+    return os.path.isdir(path)  # noqa: PTH112 - as above
+
+
 def existing(path: Path) -> Path:
     """The path, or the nearest folder above it that is there."""
-    return next((one for one in (path, *path.parents) if one.exists()), Path("/"))
+    return next((one for one in (path, *path.parents) if is_there(one)), Path("/"))

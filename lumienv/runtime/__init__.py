@@ -94,10 +94,11 @@ def closed_capture(
     inherited: Mapping[str, str],
     scratch: Path | None = None,
     stdin: str | None = None,
+    timeout: float | None = None,
 ) -> "Completed":
     """Run a closed command to its end, without a network where the runtime can cut it off.
 
-    Raises ContainerError when the runtime cannot be started.
+    Raises ContainerError when the runtime cannot be started, or does not end in `timeout` seconds.
     """
     from dataclasses import replace
 
@@ -109,11 +110,11 @@ def closed_capture(
     closed = runtime.closed(base, command, surroundings, inherited=inherited, scratch=scratch)
     # From the root: a Python that reads its program from standard input imports from the current folder.
     away = Path("/")
-    done = capture(closed.argv, env=closed.environment(inherited), stdin=stdin, cwd=away)
+    done = capture(closed.argv, env=closed.environment(inherited), stdin=stdin, timeout=timeout, cwd=away)
     if done.returncode == _REFUSED and "network" in done.stderr.lower():
         # An administrator may have forbidden network namespaces. What runs is told to be offline anyway.
         closed = runtime.closed(
             base, command, surroundings, inherited=inherited, scratch=scratch, network=True
         )
-        done = capture(closed.argv, env=closed.environment(inherited), stdin=stdin, cwd=away)
+        done = capture(closed.argv, env=closed.environment(inherited), stdin=stdin, timeout=timeout, cwd=away)
     return done

@@ -48,6 +48,26 @@ def test_a_healthy_machine_has_no_problem_with_a_project_that_is_locked(small_im
     assert ("root" in privileges[1]) == (os.geteuid() == 0 or "setuid" in privileges[1])
 
 
+def test_a_recorded_activation_is_compared_with_a_live_one_when_asked(lab, local):
+    local.write(f'path = "{lab.images["mpi4py"]}"')
+    local.lumienv("sync")
+
+    plain, deep = (findings(local.try_("doctor", "--json", *more)) for more in ((), ("--deep",)))
+
+    assert of(plain, "project", "activation") == []
+    ((verdict, facts),) = of(deep, "project", "activation")
+    assert (verdict, facts.partition(" `")[0]) == ("fine", "recorded, and the same as by"), facts
+
+
+def test_the_profile_of_lumi_can_be_held_against_any_machine(local, small_image):
+    local.write(f'path = "{small_image}"', more='[run]\npreset = "lumi-g"\n')
+
+    found = findings(local.try_("doctor", "--json", LUMIENV_SITE="lumi"))
+
+    assert of(found, "site", "profile") == [("fine", "lumi, named by LUMIENV_SITE=lumi")]
+    assert [verdict for verdict, _ in of(found, "site", "preset lumi-g")] == ["fine"]
+
+
 def test_an_image_that_is_damaged_is_a_problem_with_a_way_out(small_image, local):
     copy = local.directory / "copy.sif"
     copy.write_bytes(small_image.read_bytes()[:-100_000])

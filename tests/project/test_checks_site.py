@@ -1,13 +1,15 @@
 """A site's profile held against a machine."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from checkup import Checkup, told
 from sif_files import DataObject, sif
 
+from lumienv.image.snapshot import Base, Python, Snapshot
 from lumienv.project.checks_site import check_binds, check_image_folders, check_presets, check_profile, cpus
-from lumienv.site import Preset, Setting, Site, SiteBind, SlurmOption
+from lumienv.site import Family, Preset, Setting, Site, SiteBind, SlurmOption
 
 HOST = '[image]\nhost = "python3"\n'
 # Two tasks of LUMI-G's eight, from the LUMI AI Guide.
@@ -41,6 +43,14 @@ def test_the_profile_is_told_with_how_it_came_about(
 ) -> None:
     (found,) = check_profile(here.case(site=Site(site), **environ))
     assert found.facts == said
+
+
+def test_additions_of_the_user_are_named(here: Checkup) -> None:
+    own = here.home / ".config" / "lumienv" / "site.toml"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    (found,) = check_profile(here.case(site=Site("lumi")))
+    assert found.facts == "lumi, recognised by its folders, with ~/.config/lumienv/site.toml"
 
 
 def test_images_are_counted_and_folders_that_are_missing_named(here: Checkup) -> None:
@@ -80,7 +90,30 @@ def test_binds_that_are_all_there_are_fine(here: Checkup) -> None:
     assert told(check_binds, case, all_=True) == [f"fine binds: all of {here.folder} are there"]
 
 
+def test_a_bind_of_compute_nodes_is_looked_for_there_alone(here: Checkup) -> None:
+    site = Site("lumi", binds=(SiteBind("/no/slurmd", in_jobs=True),))
+    assert told(check_binds, here.case(site=site)) == []
+    assert len(told(check_binds, here.case(site=site, SLURMD_NODENAME="n"))) == 1
+
+
+def test_a_bind_of_another_family_than_the_images_is_no_news(here: Checkup) -> None:
+    amd = SiteBind("/no/cray", families=("amd",))
+    families = (Family("laif", ("/opt/venv",)), Family("amd", ("/opt/miniconda3",)))
+    case = here.case(site=Site("lumi", binds=(amd,), families=families))
+    python = Python(executable="/opt/venv/bin/python", prefix="/opt/venv", version="3.12.9")
+    image = Snapshot(Base("sif", "/x.sif", "x.sif", "sif:0", 1), python, {}, (), ())
+    assert len(told(check_binds, case)) == 1
+    assert told(check_binds, replace(case, snapshot=image)) == []
+
+
 # -- presets
+
+
+def test_a_preset_of_the_projects_own_is_looked_at_too(here: Checkup) -> None:
+    option = '{ option = "cpu-bind", value = "mask_cpu:0x0" }'
+    toml = HOST + f'[run]\npreset = "mine"\n[preset.mine]\nsrun = [{option}]\n'
+    (said,) = told(check_presets, here.case(toml=toml))
+    assert said.startswith("problem preset mine: mask 1 of --cpu-bind names no CPU")
 
 
 def test_a_list_of_the_kernels_is_read_as_numbers() -> None:

@@ -76,7 +76,7 @@ def test_a_site_file_that_is_broken_is_a_problem_and_the_rest_is_still_looked_at
     file = here.folder / "mine.toml"
     file.write_text("[images]\nfolders = 3\n")
     found = examined(here, HOST, LUMIENV_SITE=str(file))
-    assert "does not have the form of one" in said_of(found, "profile")[0]
+    assert "images.folders" in said_of(found, "profile")[0]
     assert {one.group for one in found.findings} == set(CHECKS)
 
 
