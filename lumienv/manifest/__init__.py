@@ -277,7 +277,10 @@ def start_folder(given: str | None, environ: Mapping[str, str]) -> Path:
             raise ManifestError(f"{given} is not a directory", hint="-C takes the folder of a lumienv.toml")
         return Path(given).absolute()
     named = environ.get("PWD", "")
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        raise ManifestError("the current folder has been removed", hint="cd to one that is there") from None
     return Path(named) if named.startswith("/") and Path(named).is_dir() and here.samefile(named) else here
 
 

@@ -121,18 +121,16 @@ def _case(where: Path, of: Machine) -> tuple[Case, list[Finding]]:
     found: list[Finding] = []
     try:
         here = load_site(of.environ, where)
-    except LumienvError as error:
-        hint = error.hint or "unset LUMIENV_SITE"
-        found.append(Finding("profile", PROBLEM, error.message, hint, group="site"))
+    except (LumienvError, OSError) as error:
+        found.append(_refused("profile", error, "unset LUMIENV_SITE", "site"))
         here = _no_site(of.environ, where)
     opened = None
     try:
         opened = Project(read_manifest(find_manifest(where)), here, of.environ)
         found.append(Finding(FILE_NAME, FINE, str(opened.manifest.path), group="project"))
-    except LumienvError as error:
+    except (LumienvError, OSError) as error:
         if _is_there(where):
-            facts = "; ".join((error.message, *error.facts))
-            found.append(Finding(FILE_NAME, PROBLEM, facts, error.hint or "", group="project"))
+            found.append(_refused(FILE_NAME, error, f"ls -ld {FILE_NAME}", "project"))
         else:
             facts = f"there is no {FILE_NAME} in {where} or above it: only the machine is looked at"
             found.append(Finding(FILE_NAME, FINE, facts, group="project"))
@@ -142,15 +140,20 @@ def _case(where: Path, of: Machine) -> tuple[Case, list[Finding]]:
             seen = status(opened)
             case = replace(case, status=seen, snapshot=_snapshot(opened, seen))
         except (LumienvError, OSError) as error:
-            said = error.message if isinstance(error, LumienvError) else str(error)
-            hint = getattr(error, "hint", None) or "lumienv status"
-            found.append(Finding("store", PROBLEM, said, hint, group="project"))
+            found.append(_refused("store", error, "lumienv status", "project"))
     return case, found
+
+
+def _refused(what: str, error: LumienvError | OSError, remedy: str, group: str) -> Finding:
+    if isinstance(error, LumienvError):
+        facts = "; ".join((error.message, *error.facts))
+        return Finding(what, PROBLEM, facts, error.hint or remedy, group=group)
+    return Finding(what, PROBLEM, f"{error.filename}: {error.strerror}", remedy, group=group)
 
 
 def _no_site(environ: Mapping[str, str], where: Path) -> Site:
     """The site that stands in for one whose file is broken."""
-    with suppress(LumienvError):
+    with suppress(LumienvError, OSError):
         return load_site({**environ, "LUMIENV_SITE": "generic"}, where)
     return Site("generic")
 

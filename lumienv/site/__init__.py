@@ -28,7 +28,7 @@ def load_site(environ: Mapping[str, str], folder: Path | None = None) -> Site:
     """
     path, data = _site_file(environ)
     own = user_file(environ)
-    if own.is_file():
+    if os.path.isfile(own):  # noqa: PTH113 - pathlib raises where its folder is closed
         data = _with({"name": path.stem} | data, _read(own), own)
         path = own
     try:

@@ -79,6 +79,20 @@ def test_an_image_that_is_damaged_is_a_problem_with_a_way_out(small_image, local
     assert "truncated" in problem[1]
 
 
+def test_folders_that_are_closed_end_nothing(local, small_image, tmp_path):
+    local.write(f'path = "{small_image}"')
+    closed = tmp_path / "closed"
+    places = {name: str(closed / name) for name in ("HOME", "XDG_CONFIG_HOME", "TMPDIR", "LUMIENV_CACHE_DIR")}
+    (local.directory / ".lumienv").mkdir(mode=0)
+    closed.mkdir(mode=0)
+    try:
+        said = local.try_("doctor", "--json", SINGULARITY_BIND=str(closed / "bind"), **places)
+    finally:
+        closed.chmod(0o700)
+
+    assert [one for one in findings(said) if "lumienv itself" in one["facts"]] == []
+
+
 @pytest.mark.usefixtures("slurm")
 def test_slurm_is_asked_about_partitions_and_access(local, small_image):
     local.write(f'path = "{small_image}"', more='[slurm]\npartition = "standard-g"\naccount = "project_1"\n')

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lumienv.errors import ManifestError
-from lumienv.manifest import Dependency, Manifest, find_manifest
+from lumienv.manifest import Dependency, Manifest, find_manifest, start_folder
 from lumienv.manifest.reader import read_manifest
 
 BASIC = 'dependencies = ["h5py"]\n[image]\nhost = "python3"\n'
@@ -16,6 +16,14 @@ def manifest(tmp_path: Path, text: str, name: str = "lumienv.toml") -> Manifest:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return read_manifest(path)
+
+
+def test_a_current_folder_that_is_gone_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(ManifestError, match="the current folder has been removed"):
+        start_folder(None, {})
 
 
 def test_the_nearest_manifest_above_is_found(tmp_path: Path) -> None:

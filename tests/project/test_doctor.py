@@ -1,7 +1,7 @@
 """`lumienv doctor` as a whole: it always comes to its end, and says of what it could not look."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -118,6 +118,77 @@ def test_a_check_that_cannot_be_done_says_so_and_ends_nothing_else(
         ("machine", "denied", "not checked", "/closed: Permission denied"),
         ("home", "mistaken", "not checked", "an error in lumienv itself (ValueError: a bug)"),
     ]
+
+
+def manifest_is_a_folder(project: Path) -> None:
+    (project / "lumienv.toml").mkdir()
+
+
+def manifest_leads_nowhere(project: Path) -> None:
+    (project / "lumienv.toml").symlink_to("nowhere")
+
+
+def manifest_is_binary(project: Path) -> None:
+    (project / "lumienv.toml").write_bytes(b"\xff\xfe\0")
+
+
+def store_is_a_file(project: Path) -> None:
+    (project / "lumienv.toml").write_text(HOST)
+    (project / ".lumienv").touch()
+
+
+def lock_is_a_folder(project: Path) -> None:
+    (project / "lumienv.toml").write_text(HOST)
+    (project / "pylock.lumienv.toml").mkdir()
+
+
+def generation_is_damaged(project: Path) -> None:
+    (project / "lumienv.toml").write_text(HOST)
+    folder = project / ".lumienv" / "generations" / "venv-x"
+    folder.mkdir(parents=True)
+    (folder / "generation.json").write_text("{")
+    (project / ".lumienv" / "current").symlink_to("generations/venv-x")
+
+
+def user_is_unknown(project: Path) -> None:
+    bind = '[run]\nbind = ["~no-such-user/x"]\n'
+    (project / "lumienv.toml").write_text(HOST + bind)
+
+
+BROKEN = (
+    *(manifest_is_a_folder, manifest_leads_nowhere, manifest_is_binary, store_is_a_file, lock_is_a_folder),
+    *(generation_is_damaged, user_is_unknown),
+)
+
+
+@pytest.mark.parametrize("damage", BROKEN)
+def test_whatever_is_broken_is_a_finding_and_no_error_of_lumienvs(
+    here: Checkup, damage: Callable[[Path], None]
+) -> None:
+    (here.folder / "project").mkdir()
+    damage(here.folder / "project")
+    found = examined(here)
+    assert {one.verdict for one in found.findings if one.group == "project"} & {"problem", "note"}
+    assert [one for one in found.findings if "lumienv itself" in one.facts] == []
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"PATH": ""},
+        {"HOME": "/no/such/home"},
+        {"SINGULARITY_BIND": ",,:relative:", "LOADEDMODULES": ":::/:", "LC_ALL": "xx"},
+        {"LUMIENV_SITE": "lumi", "SLURM_JOB_ID": "x", "SLURMD_NODENAME": "", "SLURM_EXPORT_ENV": ""},
+        {"LUMIENV_RUNTIME": "/bin/false"},
+        {"LUMIENV_RUNTIME": "cat"},
+        {"TMPDIR": "/dev/null", "LUMIENV_CACHE_DIR": "/dev/null/x", "SINGULARITY_TMPDIR": "/dev/null"},
+    ],
+    ids=str,
+)
+def test_no_environment_is_an_error_of_lumienvs(here: Checkup, environ: dict[str, str]) -> None:
+    found = examined(here, '[image]\npath = "x.sif"\n', **environ)
+    assert {one.group for one in found.findings} == set(CHECKS)
+    assert [one for one in found.findings if "lumienv itself" in one.facts] == []
 
 
 def test_nothing_is_written(here: Checkup) -> None:
