@@ -13,6 +13,9 @@ from lumienv.overlay.squashfs import find_program
 from lumienv.project.finding import FINE, NOTE, PROBLEM, UNKNOWN, Case, Finding, Machine, is_there, last_line
 from lumienv.runtime.singularity import APPTAINER, Singularity, find
 
+# The first Apptainer that mounts an overlay inside a SIF of more than 2 GB.
+_LARGE_OVERLAYS = (1, 3, 4)
+
 _USER_NAMESPACES = "/proc/sys/user/max_user_namespaces"
 # Distributions' own switches: Debian's kernel, Ubuntu's AppArmor.
 _MORE_SWITCHES = {
@@ -41,6 +44,11 @@ def check_runtime(case: Case) -> Iterator[Finding]:
             f"{runtime.program} --version",
         )
         return
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version[0])[:3])
+    if runtime.flavour == APPTAINER and numbers < _LARGE_OVERLAYS and _appends(case):
+        facts = f"Apptainer {version[0]} does not mount what is appended to an image of more than 2 GB"
+        remedy = "lumienv sync --mode sif --builder cotainr"
+        yield Finding("runtime", NOTE, facts, remedy, "Apptainer's release notes, 1.3.4")
     forced = " (named by LUMIENV_RUNTIME)" if case.machine.environ.get("LUMIENV_RUNTIME") else ""
     yield Finding("runtime", FINE, f"{runtime.flavour} {version[0]}, {runtime.program}{forced}")
 

@@ -54,6 +54,18 @@ def test_the_runtime_is_told_with_its_version(here: Checkup) -> None:
     ]
 
 
+@pytest.mark.parametrize(("version", "noted"), [("1.3.3-1.el8", True), ("1.3.4", False), ("1.4.5", False)])
+def test_an_old_apptainer_is_noted_where_images_are_appended_to(
+    here: Checkup, version: str, noted: bool
+) -> None:
+    program = here.program("apptainer", f"echo apptainer version {version}")
+    case = here.case(runtime=Singularity(str(program), "apptainer"), toml=SIF + '[sif]\nbuilder = "append"\n')
+    said = told(check_runtime, case)
+    assert [line.startswith(f"note runtime: Apptainer {version} does not mount") for line in said] == [
+        True for _ in range(noted)
+    ]
+
+
 def test_without_a_runtime_the_way_out_is_that_of_run(here: Checkup) -> None:
     (said,) = told(check_runtime, here.case(programs="/nowhere"))
     assert said.startswith("problem runtime: no container runtime was found")
