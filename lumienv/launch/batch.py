@@ -29,6 +29,7 @@ _SEEN_BY_SRUN = {
     "gpus": "SLURM_GPUS",
     "gpus-per-node": "SLURM_GPUS_PER_NODE",
     "gpus-per-task": "SLURM_GPUS_PER_TASK",
+    "cpus-per-task": "SLURM_CPUS_PER_TASK",
     "partition": "SLURM_JOB_PARTITION",
     "exclusive": "SLURM_EXCLUSIVE",
 }

@@ -12,6 +12,9 @@ from lumienv.values import dataclass, field
 # comes out.
 _SPREADING = ("nodes", "ntasks", "ntasks-per-node", "gpus-per-node", "cpus-per-task")
 
+# What a job says of each of its nodes (`8(x2),3` of nodes that differ: Shape has no number then).
+_EACH = ("SLURM_NTASKS_PER_NODE", "SLURM_TASKS_PER_NODE")
+
 
 @dataclass(frozen=True)
 class Applied:
@@ -80,12 +83,14 @@ def _options(
 def _constants(now: Circumstances, words: Sequence[str]) -> dict[str, object]:
     """Numbers for variables: those of the launch, as far as they are known.
 
-    How many tasks this node has is the same on each only where srun is told so: then it is a plain number.
+    How many tasks this node has is a plain number where srun, or the job, was told how many each shall have,
+    and nothing is left over.
     """
     shape, asked = now.shape, now.asked
+    as_the_job = asked.keys().isdisjoint(("nodes", "ntasks")) and not now.environ.keys().isdisjoint(_EACH)
+    told = bool(words) and ("ntasks-per-node" in asked or as_the_job)
     even = shape.tasks == (shape.nodes or 0) * (shape.tasks_per_node or 0)
-    told = bool(words) and "nodes" in asked and "ntasks-per-node" in asked and even
-    return {**now.numbers, **({"tasks-on-node": shape.tasks_per_node} if told else {})}
+    return {**now.numbers, **({"tasks-on-node": shape.tasks_per_node} if told and even else {})}
 
 
 def _because(origin: str, source: str) -> str:

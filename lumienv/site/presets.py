@@ -13,7 +13,7 @@ _SHIPPED = Path(__file__).parent / "presets.toml"
 
 # launch.conditions tells which of them hold.
 CONDITIONS: tuple[str, ...] = (
-    *("slurm", "one-node", "several-nodes", "whole-node"),
+    *("slurm", "allocated", "one-node", "several-nodes", "whole-node"),
     *("one-task-a-node", "task-a-gpu", "gpus", "no-gpus"),
 )
 NUMBERS: tuple[str, ...] = ("nodes", "tasks-per-node", "gpus-per-node", "cpus-per-task")

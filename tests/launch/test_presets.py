@@ -12,7 +12,7 @@ from lumienv.site.presets import preset_named
 LUMI = load_site({"LUMIENV_SITE": "lumi", "HOME": "/home/ada"})
 GENERIC = load_site({"LUMIENV_SITE": "generic", "HOME": "/home/ada"})
 
-IN_JOB = {"SLURM_JOB_ID": "42"}
+IN_JOB = {"SLURM_JOB_ID": "42", "SLURM_JOB_PARTITION": "standard-g"}
 FULL_NODE = ["srun", "--partition=standard-g", "--nodes=1", "--ntasks-per-node=8", "--gpus-per-node=8"]
 # A job of two nodes with eight tasks of seven cores each, as a batch script finds it.
 JOB = {
@@ -66,8 +66,7 @@ def test_eight_tasks_on_a_whole_node_stand_beside_their_gpus() -> None:
 @pytest.mark.parametrize(
     "launcher",
     [
-        ["srun", "--partition=small-g", "--nodes=1", "--ntasks-per-node=8", "--gpus-per-node=8"],
-        ["srun", "--partition=standard-g", "--nodes=1", "--ntasks-per-node=4", "--gpus-per-node=8"],
+        ["srun", "--nodes=1", "--ntasks-per-node=4", "--gpus-per-node=8"],
         [*FULL_NODE, "--cpus-per-task=6"],
         [*FULL_NODE, "-c", "14"],
         [*FULL_NODE, "--cpu-bind=cores"],
@@ -80,13 +79,19 @@ def test_masks_are_left_out_where_they_would_contradict_what_is_asked_for(launch
     assert option(applied("lumi-g", launcher=launcher, environ=IN_JOB), "cpu-bind") is None
 
 
+def test_a_part_of_a_node_gets_no_masks() -> None:
+    part = JOB | {"SLURM_JOB_PARTITION": "small-g"}
+    assert option(applied("lumi-g", launcher=["srun"], environ=part), "cpu-bind") is None
+
+
 def test_a_login_node_asks_for_no_masks() -> None:
     assert option(applied("lumi-g", launcher=FULL_NODE), "cpu-bind") is None
 
 
 def test_an_exclusive_node_is_a_whole_one() -> None:
-    launcher = ["srun", "--exclusive", "--nodes=1", "--ntasks-per-node=8", "--gpus-per-node=8"]
-    assert option(applied("lumi-g", launcher=launcher, environ=IN_JOB), "cpu-bind") is not None
+    # As `lumienv sbatch` foresees a job.
+    job = {"SLURM_EXCLUSIVE": "", "SLURM_NNODES": "1", "SLURM_NTASKS": "8", "SLURM_GPUS_PER_NODE": "8"}
+    assert option(applied("lumi-g", launcher=["srun"], environ=job), "cpu-bind") is not None
 
 
 def test_masks_hold_for_a_job_of_seven_cores_a_task_and_for_no_other() -> None:
@@ -162,13 +167,28 @@ def test_ranks_that_pick_their_device_see_all_of_them_in_whatever_order_presets_
     assert found["LOCAL_RANK"] == "{SLURM_LOCALID}"
 
 
-def test_how_many_ranks_a_node_has_is_a_plain_number_only_where_srun_is_told() -> None:
-    told = applied("torch-srun", launcher=["srun", "--nodes=2", "--ntasks-per-node=8"], site=GENERIC)
-    assert told.values == {"LOCAL_WORLD_SIZE": "8"}
-    inherited = applied("torch-srun", launcher=["srun"], environ=JOB, site=GENERIC)
-    assert inherited.of_the_task["LOCAL_WORLD_SIZE"] == "{tasks-on-node}"
-    uneven = ["srun", "--nodes=2", "--ntasks=3", "--ntasks-per-node=2"]
-    assert applied("torch-srun", launcher=uneven).of_the_task["LOCAL_WORLD_SIZE"] == "{tasks-on-node}"
+@pytest.mark.parametrize(
+    ("words", "environ", "each"),
+    [
+        (["--nodes=2", "--ntasks-per-node=8"], {}, "8"),
+        ([], JOB, "8"),
+        (["--nodes=2", "--ntasks=3", "--ntasks-per-node=2"], {}, None),
+        (["--ntasks=3"], JOB, None),
+        # Nothing says how srun spreads eight tasks over two nodes whose free processors differ.
+        (["--nodes=2", "--ntasks=8"], {}, None),
+        (
+            [],
+            {"SLURM_JOB_ID": "1", "SLURM_NNODES": "2", "SLURM_NTASKS": "8", "SLURM_TASKS_PER_NODE": "6,2"},
+            None,
+        ),
+    ],
+)
+def test_how_many_ranks_a_node_has_is_a_plain_number_where_each_has_as_many(
+    words: list[str], environ: dict[str, str], each: str | None
+) -> None:
+    found = applied("torch-srun", launcher=["srun", *words], environ=environ, site=GENERIC)
+    assert found.values == ({"LOCAL_WORLD_SIZE": each} if each else {})
+    assert ("LOCAL_WORLD_SIZE" in found.of_the_task) == (each is None)
 
 
 def test_without_slurm_a_program_finds_no_ranks() -> None:
@@ -205,8 +225,9 @@ def test_what_the_user_asks_of_srun_goes_before_torchruns_options() -> None:
 
 
 def test_a_task_on_lumi_c_has_as_many_threads_as_cores() -> None:
-    launcher = ["srun", "--partition=standard", "--nodes=1", "--ntasks-per-node=8", "--cpus-per-task=16"]
-    found = applied("lumi-c", launcher=launcher, environ=IN_JOB)
+    job = {name: value for name, value in JOB.items() if "GPU" not in name}
+    job |= {"SLURM_JOB_PARTITION": "standard", "SLURM_CPUS_PER_TASK": "16"}
+    found = applied("lumi-c", launcher=["srun"], environ=job)
     assert found.values["OMP_NUM_THREADS"] == "16"
     masks = [int(part, 16) for part in (option(found, "cpu-bind") or "").removeprefix("mask_cpu:").split(",")]
     assert sum(masks) == 2**128 - 1
@@ -251,7 +272,9 @@ def test_options_are_for_srun_alone() -> None:
         ("SWITCH=", {"SWITCH": "1"}, False),
         ("SWITCH", {"SWITCH": "1"}, True),
         ("SWITCH", {}, False),
-        ("nodes=2", {"SLURM_STEP_ID": "0", "SLURM_NNODES": "2"}, True),
+        ("nodes=2", {"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_NODES": "2"}, True),
+        ("allocated", {"SLURM_JOB_ID": "1"}, True),
+        ("allocated", {}, False),
         ("nodes=2", {}, False),
         ("cpus-per-task=7", {}, True),
         ("cpus-per-task=7", {"SLURM_CPUS_PER_TASK": "8"}, False),
