@@ -194,7 +194,10 @@ def test_live_activation_runs_before_the_command_and_leaves_the_overlay_first(
 
 
 def binds_of(plan: LaunchPlan) -> list[str]:
-    return [plan.argv[i + 1] for i, word in enumerate(plan.argv) if word == "--bind"][1:]
+    """Behind the tree's: `source:target[:ro]`, those that share a word one by one."""
+    _, *words = [plan.argv[i + 1] for i, word in enumerate(plan.argv) if word == "--bind"]
+    binds = [bind for word in words for bind in word.split(",")]
+    return [bind if ":" in bind else f"{bind}:{bind}" for bind in binds]
 
 
 def test_binds_are_read_as_the_runtime_reads_them(stage: Stage, tmp_path: Path) -> None:
@@ -441,7 +444,7 @@ def test_a_printed_line_uses_one_generation_throughout(host: Stage) -> None:
 
 
 def test_a_line_names_the_variables_to_leave_out() -> None:
-    plan = LaunchPlan(("env",), {"A": "x y"}, unset=("B", "C"))
+    plan = LaunchPlan(("env",), {"A": "x y"}, unset=("B", "C", "D"), set_here=frozenset({"B", "C"}))
     seen = subprocess.run(
         ["/bin/sh", "-c", str(plan)],
         env={"PATH": os.environ["PATH"], "B": "1", "C": "2"},
@@ -451,3 +454,4 @@ def test_a_line_names_the_variables_to_leave_out() -> None:
     ).stdout
     assert "A=x y" in seen.splitlines()
     assert not [line for line in seen.splitlines() if line.startswith(("B=", "C="))]
+    assert "-u D" not in str(plan)
