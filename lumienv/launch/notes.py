@@ -2,26 +2,29 @@
 
 from collections.abc import Iterable, Sequence
 
-from lumienv.launch.shape import Shape
+from lumienv.launch.shape import Shape, asked_for
 from lumienv.overlay.generation import Generation
 from lumienv.site import Preset, Site, SiteBind
 
 
-def preset_notes(presets: Iterable[Preset], shape: Shape) -> list[str]:
-    """Where a preset is used outside what it is for."""
+def preset_notes(presets: Iterable[Preset], shape: Shape, launcher: Sequence[str]) -> list[str]:
+    """Where a preset is used outside what it is for. `launcher`: srun's words, without those of presets."""
     notes = []
-    each = shape.tasks_per_node
     for preset in presets:
         if preset.gpus and not shape.slurm:
             notes.append(
                 f"the preset {preset.name} is for GPU nodes, and this starts here, without Slurm; "
                 "to ask for a node: lumienv run --launcher srun"
             )
-        if preset.one_task_a_node and shape.slurm and each is not None and each > 1:
-            notes.append(
-                f"the preset {preset.name} is for one task a node, which starts the other processes, and "
-                f"{each} are asked for: leave out ntasks and ntasks-per-node"
-            )
+        if preset.one_task_a_node and shape.slurm:
+            asked = dict(asked_for(launcher)).get("ntasks-per-node") if launcher else None
+            each = asked or str(shape.tasks_per_node or 1)
+            if each != "1":
+                notes.append(
+                    f"the preset {preset.name} is for one task a node, which starts the other processes, and "
+                    f"{each} are asked for: leave out ntasks and ntasks-per-node, and let --cpus-per-task be "
+                    "all that a node shall give"
+                )
     return notes
 
 

@@ -175,6 +175,7 @@ def launch_plan(
     of_the_task = {name: text for name, text in applied.of_the_task.items() if name not in values}
     user = environ.get("USER") or str(os.geteuid())
     wrap = task_words(of_the_task, prefix, str(site.node_local), user)
+    asked = launcher
     if launcher:
         launcher = with_processors((launcher[0], *applied.options, *launcher[1:]), applied.options, environ)
     if container:
@@ -191,7 +192,7 @@ def launch_plan(
         _written_as(generation, manifest, environ),
         _sources(applied, values, site, site_binds),
         (
-            *preset_notes(presets, applied.shape),
+            *preset_notes(presets, applied.shape, asked),
             *missing_binds(site, missing),
             *loop_devices(site, generation, runtime.flavour, applied.shape),
             *filter(None, unseen),

@@ -52,17 +52,22 @@ def test_who_takes_no_loop_devices_is_not_warned(tmp_path: Path) -> None:
 
 def test_a_preset_for_gpus_says_so_where_there_is_no_slurm() -> None:
     gpus = Preset("lumi-g", gpus=True)
-    (said,) = preset_notes([gpus, Preset("torch-srun")], Shape())
+    (said,) = preset_notes([gpus, Preset("torch-srun")], Shape(), [])
     assert "lumi-g is for GPU nodes" in said
     assert "--launcher srun" in said
-    assert preset_notes([gpus], JOB) == []
+    assert preset_notes([gpus], JOB, ["srun"]) == []
 
 
 def test_several_tasks_a_node_are_told_to_who_starts_processes_itself() -> None:
     torchrun = Preset("torchrun", one_task_a_node=True)
-    (said,) = preset_notes([torchrun], Shape(slurm=True, tasks_per_node=8))
+    (said,) = preset_notes([torchrun], Shape(slurm=True, tasks_per_node=8), [])
     assert "8 are asked for: leave out ntasks" in said
-    assert preset_notes([torchrun], JOB) == []
+    # One task a node starts, as ntasks is filled in; but with what was meant for one of eight.
+    (said,) = preset_notes([torchrun], JOB, ["srun", "--nodes=4", "--ntasks-per-node=8", "--cpus-per-task=7"])
+    assert "let --cpus-per-task be all" in said
+    assert preset_notes([torchrun], JOB, ["srun"]) == []
+    assert preset_notes([torchrun], JOB, ["srun", "--ntasks-per-node=1"]) == []
+    assert preset_notes([torchrun], Shape(), []) == []
 
 
 def test_all_missing_binds_are_told_in_one_line() -> None:
