@@ -20,6 +20,27 @@ _LARGEST = 1_000_000
 
 # What is no UTF-8 in an argument or a variable: Python keeps such bytes as these.
 _NO_TEXT = re.compile("[\udc80-\udcff]")
+# The runtimes' shell (mvdan.cc/sh, syntax/lexer.go) reads the values of variables in a script. To it U+0080
+# is the end of that script, so that all of them are lost, U+0081 a line that goes on, and of \r\n it keeps
+# the \n. Seen with Apptainer 1.4.5.
+_NO_VALUE = re.compile("[\udc80-\udcff\x80\x81]|\r\n")
+# What shells do not take from their environment but set themselves (POSIX, bash's manual).
+_OF_A_SHELL = {
+    *(
+        "IFS",
+        "OPTIND",
+        "OPTARG",
+        "PPID",
+        "LINENO",
+        "RANDOM",
+        "SECONDS",
+        "SHLVL",
+        "SHELLOPTS",
+        "BASHOPTS",
+        "BASHPID",
+    ),
+    *("DIRSTACK", "FUNCNAME", "GROUPS", "PWD", "OLDPWD", "_"),
+}
 
 
 def variables(
@@ -58,10 +79,11 @@ def variables(
             hosts.pop(name, None)
         values[name] = text
     for name in hosts if container else ():
-        if not is_text(values[name]):
+        if not _is_value(values[name]):
             raise UsageError(
-                f"the host's {hosts[name]} has bytes that are not UTF-8, which the runtime would replace",
-                hint=f'convert it: {hosts[name]}=$(printf %s "${hosts[name]}" | iconv -f latin1 -t utf8)',
+                f"the host's {hosts[name]} has characters that the runtime would lose or replace",
+                "it takes UTF-8 without U+0080, U+0081 and carriage returns in front of newlines",
+                hint="export it in another form, or let the program read it from a file",
             )
     return values, hosts
 
@@ -83,21 +105,28 @@ def is_text(value: str) -> bool:
     return value.isascii() or _NO_TEXT.search(value) is None
 
 
+def _is_value(value: str) -> bool:
+    """Whether a runtime hands on a variable of this value as it is."""
+    return (value.isascii() and "\r" not in value) or _NO_VALUE.search(value) is None
+
+
 def carried(command: Sequence[str], values: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
     """A command and variables that a runtime carries whole, with the same effect.
 
-    Nothing is changed where all is UTF-8. Else a line of POSIX shell in the container writes the other bytes
-    anew, and becomes the command: the runtimes put a U+FFFD for each of them. Raises UsageError for a PATH
-    with such bytes.
+    As a rule nothing is changed. Else a line of POSIX shell in the container writes anew what the runtime
+    would lose, and becomes the command: bytes that are no UTF-8 would each arrive as U+FFFD. Raises
+    UsageError where they are in PATH.
     """
-    odd = {name: value for name, value in values.items() if not is_text(value)}
-    if "PATH" in odd:
-        raise UsageError("--env PATH: it has bytes that are not UTF-8", hint="rename the folder")
-    if not odd and all(map(is_text, command)):
+    if all(map(_is_value, values.values())) and all(map(is_text, command)):
         return list(command), dict(values)
+    if not _is_value(values.get("PATH", "")):
+        raise UsageError("--env PATH: it has characters that the runtime loses", hint="rename the folder")
+    odd = {name: value for name, value in values.items() if name in _OF_A_SHELL or not _is_value(value)}
     words = [f'"${{{number}}}"' if is_text(word) else _bytes(word) for number, word in enumerate(command, 1)]
-    exports = [f"export {name}={_bytes(value)}; " for name, value in odd.items()]
-    line = "".join(exports) + "exec " + " ".join(words)
+    # env, not export: a shell has a few variables of its own.
+    line = " ".join(
+        ("exec", *(["env"] if odd else []), *(f"{name}={_bytes(odd[name])}" for name in odd), *words)
+    )
     kept = {name: value for name, value in values.items() if name not in odd}
     return ["/bin/sh", "-c", line, "sh", *(word if is_text(word) else "" for word in command)], kept
 

@@ -1,0 +1,102 @@
+"""Hundreds of nasty variables and arguments in one start, by every way, on every image: all arrive whole."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+import pytest
+import tomlkit
+from torture import SHOW, Seen, named, output_of, raws, texts
+
+BASES = ["mpi4py", "pytorch", "multitorch", "small", "host"]
+
+TEXTS = texts(150)
+RAWS = raws(80)
+
+
+@pytest.fixture(scope="module", params=BASES)
+def base(request, lab):
+    """The line of [image] for one of the bases."""
+    if request.param == "host":
+        return 'host = "python3"'
+    image = request.getfixturevalue("small_image") if request.param == "small" else lab.images[request.param]
+    return f'path = "{image}"'
+
+
+@pytest.fixture(scope="module")
+def project(base, tmp_path_factory, cache):
+    """A synced project in a folder whose name has to be quoted; its manifest sets a hundred variables."""
+    from workspace import make_workspace
+
+    folder = tmp_path_factory.mktemp("torture") / 'it\'s a "$project"\n,x'
+    made = make_workspace(folder, cache)
+    made.write(base)
+    made.lumienv("sync")
+    return made
+
+
+WRITTEN = {f"W_{name}": value for name, value in named(TEXTS[:100]).items()}
+TYPED = {f"T_{name}": value for name, value in named([*TEXTS[100:], *RAWS]).items()} | named(TEXTS[:60])
+EXPORTED = {f"E_{name}": value for name, value in named(TEXTS).items()}
+WORDS = [*TEXTS, *RAWS]
+
+
+# The runtimes expand a tilde in what they take over from the host without being asked (Apptainer 1.4.5).
+EXPORTED = {name: value for name, value in EXPORTED.items() if not value.startswith(b"~")}
+
+
+def write_variables(project):
+    table = tomlkit.document()
+    table["run"] = {"env": {name: value.decode() for name, value in WRITTEN.items()}}
+    path = project.directory / "lumienv.toml"
+    if "[run" not in path.read_text():
+        path.write_text(path.read_text() + tomlkit.dumps(table))
+
+
+def typed(variables: Mapping[str, bytes]) -> list[str]:
+    return [word for name, value in variables.items() for word in ("--env", f"{name}={os.fsdecode(value)}")]
+
+
+def run(
+    project, variables: Mapping[str, bytes], words: Sequence[bytes], *options: str, **exported: str
+) -> list[str]:
+    write_variables(project)
+    command = ["python", "-c", SHOW, *map(os.fsdecode, words)]
+    return project.command("run", "--no-sync", *options, *typed(variables), "--", *command)
+
+
+def seen(project, command, **exported):
+    env = project.environment({name: os.fsdecode(value) for name, value in EXPORTED.items()} | exported)
+    return Seen.of(output_of(command, project.directory, env))
+
+
+def test_run_itself_hands_on_every_value_and_argument_to_the_byte(project):
+    found = seen(project, run(project, TYPED, WORDS))
+
+    assert found.changed(TYPED | WRITTEN | EXPORTED) == {}
+    assert found.words == tuple(WORDS)
+    assert not (project.directory / "evil").exists()
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_the_printed_line_hands_on_the_same_in_another_shell(project, shell):
+    text = {name: value for name, value in TYPED.items() if value in TEXTS}
+    line = output_of(run(project, text, TEXTS, "--print"), project.directory, project.environment({}))
+
+    script = project.directory / "line"  # longer than one argument may be
+    script.write_bytes(line)
+    found = seen(project, [shell, str(script)])
+
+    assert found.changed(text | WRITTEN | EXPORTED) == {}
+    assert found.words == tuple(TEXTS)
+
+
+@pytest.mark.usefixtures("slurm")
+@pytest.mark.parametrize("export", ["ALL", "NONE", "HOME,E_x"])
+def test_srun_hands_on_the_plan_whatever_it_is_to_export(project, export):
+    found = seen(
+        project,
+        run(project, TYPED, WORDS, "--launcher", "srun", "--srun", f"-Q -n1 --export={export}"),
+    )
+
+    assert found.changed(TYPED | WRITTEN | (EXPORTED if export == "ALL" else {})) == {}
+    assert found.words == tuple(WORDS)
