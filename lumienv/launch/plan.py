@@ -14,7 +14,7 @@ from lumienv.launch.notes import loop_devices, missing_binds, preset_notes
 from lumienv.launch.presets import Applied, apply_presets
 from lumienv.launch.slurm import reaching, with_processors
 from lumienv.launch.task import task_words
-from lumienv.launch.variables import carried, check_size, variables
+from lumienv.launch.variables import OF_A_SHELL, carried, check_size, variables
 from lumienv.manifest import Manifest
 from lumienv.overlay.generation import Generation
 from lumienv.runtime import Bind, Command, Runtime, Surroundings
@@ -49,13 +49,16 @@ class LaunchPlan(Command):
         Secrets are named, not written. The generation is written as what `current` leads to when the line
         starts, so that a script with it still works after later syncs.
         """
-        words = []
+        words: list[str] = []
+        of_a_shell: list[str] = []
         for name, value in sorted(self.env.items()):
             host = self.secrets.get(name)
-            words.append(f"{name}={self.quoted(value)}" if host is None else f'{name}="${{{host}?}}"')
+            word = f"{name}={self.quoted(value)}" if host is None else f'{name}="${{{host}?}}"'
+            (of_a_shell if name in OF_A_SHELL else words).append(word)
         unset = [name for name in self.unset if name in self.set_here]
-        if unset:  # behind the assignments: the words of `env` could be seen in the process list
-            words += ["env", *(word for name in unset for word in ("-u", name))]
+        # Not all that is set is set by `env`: its words could be seen in the process list.
+        if unset or of_a_shell:
+            words += ["env", *(word for name in unset for word in ("-u", name)), *of_a_shell]
         return " ".join([*words, *map(self.quoted, self.argv)])
 
     def explained(self) -> str:

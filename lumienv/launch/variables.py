@@ -24,8 +24,7 @@ _NO_TEXT = re.compile("[\udc80-\udcff]")
 # is the end of that script, so that all of them are lost, U+0081 a line that goes on, and of \r\n it keeps
 # the \n. Seen with Apptainer 1.4.5.
 _NO_VALUE = re.compile("[\udc80-\udcff\x80\x81]|\r\n")
-# What shells do not take from their environment but set themselves (POSIX, bash's manual).
-_OF_A_SHELL = {
+OF_A_SHELL = {
     *(
         "IFS",
         "OPTIND",
@@ -41,6 +40,7 @@ _OF_A_SHELL = {
     ),
     *("DIRSTACK", "FUNCNAME", "GROUPS", "PWD", "OLDPWD", "_"),
 }
+"""variables that shells do not take from their environment but set themselves (POSIX, bash's manual)"""
 
 
 def variables(
@@ -121,7 +121,7 @@ def carried(command: Sequence[str], values: Mapping[str, str]) -> tuple[list[str
         return list(command), dict(values)
     if not _is_value(values.get("PATH", "")):
         raise UsageError("--env PATH: it has characters that the runtime loses", hint="rename the folder")
-    odd = {name: value for name, value in values.items() if name in _OF_A_SHELL or not _is_value(value)}
+    odd = {name: value for name, value in values.items() if name in OF_A_SHELL or not _is_value(value)}
     words = [f'"${{{number}}}"' if is_text(word) else _bytes(word) for number, word in enumerate(command, 1)]
     # env, not export: a shell has a few variables of its own.
     line = " ".join(
