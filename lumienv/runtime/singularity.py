@@ -71,7 +71,7 @@ class Singularity:
         return Command(
             (self.program, "--quiet", entry, *self._binds(surroundings.binds), base, *command),
             env,
-            unset=tuple(name for name in self._rivals(env) if name in inherited and name not in env),
+            unset=tuple(name for name in self._rivals(env, inherited) if name not in env),
         )
 
     def tool(self, words: Sequence[str], *, inherited: Mapping[str, str], scratch: Path) -> Command:
@@ -103,15 +103,20 @@ class Singularity:
             env[f"{own}ENV_PREPEND_PATH"] = ":".join(surroundings.prepend_path)
         return env | {f"{own}_NO_EVAL": "1"}
 
-    def _rivals(self, env: Mapping[str, str]) -> list[str]:
-        """Names under which the host may hold other values for the same container variables.
+    def _rivals(self, env: Mapping[str, str], inherited: Mapping[str, str]) -> list[str]:
+        """Names under which a host may hold other values for the same container variables, set here or not.
 
-        A variable of the other runtime's prefix would win or be warned about; a whole PATH would make
-        PREPEND_PATH ignored.
+        A variable of the other runtime's prefix would be warned about, its value in the warning, and a whole
+        PATH makes PREPEND_PATH ignored. SingularityCE does not read Apptainer's.
         """
         names = {name.partition("ENV_")[2] for name in env if "ENV_" in name}
         names |= {"PATH", "APPEND_PATH", "PREPEND_PATH"}
-        return sorted(f"{prefix}ENV_{name}" for prefix in _PREFIXES for name in names)
+        return sorted(
+            f"{prefix}ENV_{name}"
+            for prefix in _PREFIXES
+            for name in names
+            if self.flavour == APPTAINER or prefix == "SINGULARITY" or f"{prefix}ENV_{name}" in inherited
+        )
 
     def _binds(self, binds: Sequence[Bind]) -> list[str]:
         words: list[str] = []
