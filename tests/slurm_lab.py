@@ -1,0 +1,130 @@
+"""Allocations, terminals and waiting, for tests that compare lumienv with plain srun under a real Slurm."""
+
+import os
+import pty
+import re
+import select
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from workspace import Workspace
+
+PARTITION = {name: "debug" for name in ("SLURM_PARTITION", "SALLOC_PARTITION", "SBATCH_PARTITION")}
+"""Jobs of other tests wait in the default one, and a job waits for all before it in its partition."""
+
+PATIENCE = 100.0
+"""seconds after which something hangs"""
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """A job that is only room for steps."""
+
+    job: str
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What salloc would have told its shell of the job's id."""
+        return {"SLURM_JOB_ID": self.job}
+
+
+@contextmanager
+def allocation(project: Workspace, *options: str) -> Iterator[Allocation]:
+    """An allocation without a shell; it is given back at the end."""
+    said = project.shell(["salloc", "--no-shell", "--time=30", *options])
+    found = re.search(r"Granted job allocation (\d+)", said.err)
+    assert found, said.err
+    try:
+        yield Allocation(found[1])
+    finally:
+        subprocess.run(["scancel", found[1]], check=True)
+
+
+def until_gone(*jobs: str) -> None:
+    """Wait until these jobs have ended. A job that depends on them would be started half a minute later."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        said = subprocess.run(
+            ["squeue", "-h", "--me", "-o", "%A %F"], capture_output=True, text=True, check=True
+        )
+        if not set(jobs) & set(said.stdout.split()):
+            return
+        assert time.monotonic() < deadline, said.stdout
+        select.select([], [], [], 0.2)
+
+
+def job_field(job: str, name: str) -> str:
+    """What Slurm says of a job."""
+    shown = subprocess.run(["scontrol", "-o", "show", "job", job], capture_output=True, text=True, check=True)
+    found = re.search(rf"\b{name}=(\S*)", shown.stdout)
+    assert found, shown.stdout
+    return found[1]
+
+
+def started(project: Workspace, words: Sequence[str], **variables: str) -> "subprocess.Popen[str]":
+    """A program that runs, in a session of its own, its output to be read."""
+    return subprocess.Popen(
+        list(words),
+        cwd=project.directory,
+        env=project.environment(variables),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def lines_until(process: "subprocess.Popen[str]", wanted: str, times: int = 1) -> list[str]:
+    """What a program prints until it has said `wanted` so often."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    while sum(wanted in line for line in lines) < times:
+        line = process.stdout.readline()
+        assert line, lines
+        lines.append(line.rstrip("\n"))
+    return lines
+
+
+def at_terminal(
+    words: Sequence[str], typed: Sequence[str], directory: Path, env: Mapping[str, str]
+) -> tuple[int, str]:
+    """Run a program at a terminal; each of `typed` is entered once the one before has been answered.
+
+    An answer ends with what stands behind `echo ` in the line, as the shell prints that. Returns the exit
+    status and all that was shown.
+    """
+    ours, theirs = pty.openpty()
+    shown = b""
+    with subprocess.Popen(
+        list(words), cwd=directory, env=dict(env), stdin=theirs, stdout=theirs, stderr=theirs,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        waiting = list(typed)
+        answered = True
+        while True:
+            if answered and waiting:
+                os.write(ours, waiting[0].encode() + b"\n")
+                mark = re.search(r"echo (\S+)$", waiting.pop(0))
+                wanted = re.compile(
+                    rb"(?m)^(?:.*\$ )?" + re.escape((mark[1] if mark else "").encode()) + rb"\r?$"
+                )
+                answered, beginning = mark is None, len(shown)
+            ready, _, _ = select.select([ours], [], [], PATIENCE)
+            assert ready, shown
+            try:
+                read = os.read(ours, 4096)
+            except OSError:  # the other side has been closed
+                break
+            if not read:
+                break
+            shown += read
+            answered = answered or wanted.search(shown, beginning) is not None
+        status = process.wait(PATIENCE)
+    os.close(ours)
+    return status, shown.decode(errors="replace").replace("\r", "")
