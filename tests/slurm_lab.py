@@ -13,7 +13,7 @@ from pathlib import Path
 
 from workspace import Workspace
 
-PARTITION = {name: "debug" for name in ("SLURM_PARTITION", "SALLOC_PARTITION", "SBATCH_PARTITION")}
+PARTITION = dict.fromkeys(("SLURM_PARTITION", "SALLOC_PARTITION", "SBATCH_PARTITION"), "debug")
 """Jobs of other tests wait in the default one, and a job waits for all before it in its partition."""
 
 PATIENCE = 100.0

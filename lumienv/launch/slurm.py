@@ -25,9 +25,9 @@ _STEP = """
 accel-bind acctg-freq bcast bcast-exclude chdir compress cpu-bind cpu-freq disable-status distribution
 epilog exact export external-launcher gpu-bind gpu-freq het-group hint immediate input interactive
 kill-on-bad-exit label mem-bind mpi msg-timeout multi-prog network no-kill ntasks-per-core oom-kill-step
-open-mode overcommit overlap preserve-env profile prolog propagate pty quiet quit-on-interrupt relative resv-ports
-send-libs slurmd-debug task-epilog task-prolog threads threads-per-core treewidth tres-bind unbuffered verbose wait whole
-x11"""
+open-mode overcommit overlap preserve-env profile prolog propagate pty quiet quit-on-interrupt
+relative resv-ports send-libs slurmd-debug task-epilog task-prolog threads threads-per-core treewidth tres-bind
+unbuffered verbose wait whole x11"""
 STEP_OPTIONS = frozenset(_STEP.split())
 
 # An option, and the variables that say an allocation was made with such a one: srun reads them itself.
@@ -84,7 +84,7 @@ def in_step(environ: Mapping[str, str]) -> bool:
 
 
 def _step_daemon() -> str | None:
-    """Which step's daemon has started this process: `410.0`, `410.batch`, as it writes on its command line."""
+    """Which step's daemon has started this process, as it calls itself: `410.0`, `410.batch`."""
     process = os.getppid()
     while process > 1:
         try:

@@ -5,7 +5,8 @@ This is `lumienv run`'s way: it imports next to nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from lumienv.values import dataclass
 
 _BOTH_VALUED = """account acctg-freq
 bb bbf begin chdir cluster-constraint clusters comment constraint container

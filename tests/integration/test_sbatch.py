@@ -227,7 +227,7 @@ def held(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[tupl
 def _elements(up: Path, het: str) -> dict[str, str]:
     """Wait until all four tasks are there: the jobs of the array's elements, as they call themselves."""
     came: list[str] = []
-    with open(os.open(up, os.O_RDWR), "rb", buffering=0) as file:
+    with os.fdopen(os.open(up, os.O_RDWR), "rb", buffering=0) as file:
         while len(came) < 4:
             assert select.select([file], [], [], PATIENCE)[0], came
             came += file.read(4096).decode().split()
