@@ -39,6 +39,9 @@ def _show(output: Output, found: Status) -> None:
         output.result(_line("environment", _described(one), said))
     if found.environments and not any(one.current for one in found.environments):
         output.result(_line("current", "none", found.problem))
+    if found.launchers is not None:
+        folder, number = found.launchers
+        output.result(_line("launchers", f"{folder} ({counted(number, 'program')})", ""))
     if found.remedy:
         output.result(f"to mend it: {found.remedy}")
 
@@ -78,6 +81,7 @@ def _json(found: Status) -> dict[str, object]:
             }
             for one in found.environments
         ],
+        "launchers": str(found.launchers[0]) if found.launchers else None,
         "problem": found.problem or None,
         "remedy": found.remedy or None,
     }

@@ -11,6 +11,7 @@ import click
 from lumienv.cli.lock import show_lock
 from lumienv.cli.main import Common, common_options
 from lumienv.errors import StoreError, UsageError
+from lumienv.overlay.launched import BIN
 from lumienv.project import Project, open_project
 from lumienv.project.foresee import check, would_sync
 from lumienv.project.sync import SyncOutcome, sync
@@ -114,6 +115,9 @@ def _show(output: Output, outcome: SyncOutcome, seconds: float) -> None:
             output.result(outcome.remark)
     else:
         output.result(f"the environment is up to date ({packages} on {generation.base_name})")
+    if outcome.launchers:
+        folder = generation.path.parents[1] / BIN
+        output.detail(f"its programs can be started by path, too, without lumienv: {folder}")
     if generation.shared:
         output.result("it is shared: the group may use it, after a `lumienv sync` of their own")
 

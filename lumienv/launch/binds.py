@@ -18,7 +18,12 @@ _OF_THE_IMAGE = ("/", "/etc", "/bin", "/mnt", "/usr", "/var", "/opt", "/sbin", "
 
 
 def merged(
-    site: Sequence[Bind], manifest: Manifest, typed: Sequence[str], generation: Generation
+    site: Sequence[Bind],
+    manifest: Manifest,
+    typed: Sequence[str],
+    generation: Generation,
+    *,
+    look: bool = True,
 ) -> list[Bind]:
     """The binds of the site, of `[run] bind` and of `--bind`, where of one target the last is taken.
 
@@ -27,14 +32,14 @@ def merged(
     """
     written: dict[str, Bind] = {}
     for text in manifest.run.bind:
-        bind = user_bind(text, manifest)
+        bind = user_bind(text, manifest, look=look)
         other = written.setdefault(bind.target, bind)
         if other != bind:
             raise ManifestError(
                 f"[run] bind names the target {bind.target} twice: for {other.source} and for {bind.source}",
                 hint="remove one of them, or give it another target: source:target",
             )
-    written |= {bind.target: bind for bind in (user_bind(text, manifest) for text in typed)}
+    written |= {bind.target: bind for bind in (user_bind(text, manifest, look=look) for text in typed)}
     for bind in written.values():
         _check_target(bind, generation)
         if not is_text(bind.source + bind.target):
@@ -45,15 +50,15 @@ def merged(
     return list({bind.target: bind for bind in (*site, *written.values())}.values())
 
 
-def user_bind(text: str, manifest: Manifest) -> Bind:
-    """`source[:target[:ro|rw]]`, as singularity's --bind reads it."""
+def user_bind(text: str, manifest: Manifest, *, look: bool = True) -> Bind:
+    """`source[:target[:ro|rw]]`, as singularity's --bind reads it; `look`: whether the source is there."""
     written, *rest = text.split(":")
     source = os.path.join(manifest.directory, os.path.expanduser(written))  # noqa: PTH111, PTH118
     target = rest[0] if rest and rest[0] else source
     options = rest[1].split(",") if len(rest) > 1 else []
     if not written or len(rest) > 2 or set(options) - {"ro", "rw"} or not target.startswith("/"):
         raise ManifestError(f"the bind {text} cannot be read", hint="write source[:target[:ro]]")
-    if not os.path.exists(source):  # noqa: PTH110
+    if look and not os.path.exists(source):  # noqa: PTH110
         raise ManifestError(
             f"the bind {text} names {source}, which does not exist here",
             hint="a missing source would keep the container from starting; make it, or remove the bind",

@@ -24,6 +24,9 @@ from lumienv.site import Preset, Site, SiteBind
 from lumienv.site.presets import preset_named, read_presets
 from lumienv.values import dataclass, field
 
+# The store's path: tells a launcher that is called inside a container whether that is one of its own.
+ENVIRONMENT = "LUMIENV_ENVIRONMENT"
+
 # Runs the live activation, puts the overlay in front again and becomes the command.
 _LIVE = '{activation} || exit; PATH={prefix}/bin:$PATH; exec "$@"'
 
@@ -42,6 +45,8 @@ class LaunchPlan(Command):
     """a variable of the command's, a word for srun, or `--bind …` → whose it is, and the fact's source"""
     notes: tuple[str, ...] = ()
     """what the user should know before it starts"""
+    binds: tuple[Bind, ...] = ()
+    """what is bound, besides the environment"""
 
     def __str__(self) -> str:
         """A line for a shell like the one where it is printed, which does the same there without lumienv.
@@ -109,6 +114,7 @@ def surroundings_of(
     fixed = {
         **entrance.set,
         "VIRTUAL_ENV": generation.prefix,
+        ENVIRONMENT: str(generation.path.parents[1]),
         "PYTHONNOUSERSITE": "1",
         "PYTHONPATH": "",
         "PYTHONHOME": "",
@@ -135,13 +141,15 @@ def launch_plan(
     env: Sequence[str] = (),
     bind: Sequence[str] = (),
     launcher: Sequence[str] = (),
+    later: bool = False,
 ) -> LaunchPlan:
     """The plan for `command`; `launcher` (`srun …`) is put in front.
 
     `env` holds `NAME=value` or `NAME` (from the host), `bind` what singularity's --bind takes; both are added
-    to the manifest's. Raises ManifestError for those, ContainerError without a runtime.
+    to the manifest's. `later`: it will start another day, perhaps on another node, so that what is to be
+    bound is not looked at. Raises ManifestError for those, ContainerError without a runtime.
     """
-    for folder in generation.editable:
+    for folder in generation.editable if not later else ():
         if not os.path.isdir(folder):  # noqa: PTH112 - imports next to nothing
             raise ManifestError(
                 f"the folder {folder}, which is installed editable, is gone",
@@ -155,8 +163,8 @@ def launch_plan(
     applied = apply_presets(site, presets, family, launcher, {**environ, **values})
     values = {**applied.values, **values}
     elsewhere = applied.shape.slurm and "SLURMD_NODENAME" not in environ
-    site_binds, missing = _site_binds(site, generation, family, environ, elsewhere=elsewhere)
-    binds = merged(site_binds, manifest, bind, generation)
+    site_binds, missing = _site_binds(site, generation, family, environ, elsewhere=elsewhere, later=later)
+    binds = merged(site_binds, manifest, bind, generation, look=not later)
     unseen: list[str | None] = []
     if container:
         binds = with_project(binds, str(manifest.directory))
@@ -200,6 +208,7 @@ def launch_plan(
             *loop_devices(site, generation, runtime.flavour, applied.shape),
             *filter(None, unseen),
         ),
+        tuple(binds),
     )
 
 
@@ -246,7 +255,13 @@ def _written_as(
 
 
 def _site_binds(
-    site: Site, generation: Generation, family: str, environ: Mapping[str, str], *, elsewhere: bool
+    site: Site,
+    generation: Generation,
+    family: str,
+    environ: Mapping[str, str],
+    *,
+    elsewhere: bool,
+    later: bool,
 ) -> tuple[list[Bind], list[SiteBind]]:
     """(the site's binds for images of this family, those that are left out as they do not exist here).
 
@@ -257,7 +272,8 @@ def _site_binds(
     for entry in site.binds if generation.base_kind != "host" else ():
         if entry.families and family not in entry.families:
             continue
-        if (entry.in_jobs and elsewhere) or os.path.exists(entry.path):  # noqa: PTH110 - pathlib costs more
+        here = later or (entry.in_jobs and elsewhere)
+        if here or os.path.exists(entry.path):  # noqa: PTH110 - pathlib costs more
             binds.append(Bind(entry.path, entry.path, writable=True))
         elif entry.in_jobs and "SLURMD_NODENAME" not in environ:
             continue

@@ -8,11 +8,12 @@ import os
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lumienv.errors import StoreError
 from lumienv.overlay.generation import FILE_NAME, Generation, all_generations, read_generation
+from lumienv.overlay.launched import launched
 from lumienv.overlay.leases import Lease, read_leases, start_time
 from lumienv.overlay.queue import Queue
 from lumienv.overlay.store import Store
@@ -107,6 +108,7 @@ def _latest(store: Store, paths: list[Path], belongs: Callable[[Generation], boo
     """The current one, and of each mode the newest that fits: `run --mode` takes that."""
     latest: dict[Path, str] = {}
     current = Path(os.path.realpath(store.current))
+    by_launchers = launched(store.root)
     modes = set()
     for path in paths:
         with suppress(StoreError):
@@ -116,11 +118,18 @@ def _latest(store: Store, paths: list[Path], belongs: Callable[[Generation], boo
                 latest[path] = f"it is the newest of the mode {generation.mode}"
         if path.name == current.name:
             latest[path] = "it is the current one"
+        elif path.name == by_launchers:  # a sync was killed before it wrote them anew
+            latest[path] = "the launchers start programs in it"
     return latest
 
 
 def _leased(name: str, leases: list[Lease], queue: Queue | None, now: float) -> str | None:
     for lease in leases:
+        if lease.launchers and name in lease.generations:
+            # Until it was replaced launchers have started programs in it, however old the lease is.
+            with suppress(OSError):
+                replaced = (lease.path.parents[1] / "generations" / name).stat().st_mtime
+                lease = replace(lease, used=max(lease.used, replaced))
         if name in lease.generations or not lease.readable:
             reason = _holds(lease, queue, now)
             if reason is not None:
@@ -139,6 +148,8 @@ def _holds(lease: Lease, queue: Queue | None, now: float) -> str | None:
             return (
                 f"{lease.holder} of the cluster {lease.cluster} has used it, which cannot be asked from here"
             )
+    if lease.launchers and lease.host == os.uname().nodename:
+        return None  # this node's processes are looked at
     if lease.host == os.uname().nodename and lease.pid:
         # Where the process has ended, what it left running is found by looking at this node's processes.
         return f"{lease.holder} uses it" if start_time(lease.pid) == lease.started else None
@@ -171,6 +182,8 @@ def _is_over(lease: Lease, queue: Queue | None, now: float, names: Collection[st
     """Whether a lease may go: it no longer counts, or all that it names is gone."""
     if not lease.readable:
         return False
+    if lease.launchers:  # written once, and good for as long as the environment is there
+        return not lease.generations & set(names)
     if _holds(lease, queue, now) is None:
         return True
     return not lease.generations & set(names) and now - lease.used > YOUNG

@@ -13,6 +13,8 @@ from pathlib import Path
 from lumienv.values import dataclass
 
 FOLDER = "leases"
+LAUNCHERS = "launchers"
+"""the lease of what launchers started outside Slurm begins so: `launchers.<generation>.<host>`"""
 PRINTED = "printed"
 """the lease of lines that `run --mode … --print` wrote: it holds for the time that any lease holds"""
 
@@ -34,12 +36,16 @@ class Lease:
     host: str = ""
     pid: int = 0
     started: int = 0
+    launchers: bool = False
+    """launchers that this node called outside Slurm: what they started may run for as long as it likes"""
 
     @property
     def holder(self) -> str:
         """Who it is, for messages."""
         if self.job:
             return f"job {self.job}"
+        if self.launchers:
+            return f"a launcher on {self.host}"
         return f"process {self.pid} on {self.host}" if self.pid else "a line that `run --print` wrote"
 
 
@@ -99,6 +105,11 @@ def _read(path: Path) -> Lease:
 
     status = path.lstat()
     readable, names = True, frozenset[str]()
+    first, _, rest = path.name.partition(".")
+    if first == LAUNCHERS and "." in rest:  # written by a shell, for no more than its name
+        generation, _, host = rest.partition(".")
+        names = frozenset({generation})
+        return Lease(path, names, True, status.st_mtime, status.st_uid, host=host, launchers=True)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:

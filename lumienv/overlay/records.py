@@ -39,6 +39,8 @@ class Records:
     """image packages that the overlay may hide"""
     own: Mapping[str, str]
     """path in the tree → `sha256=…` or `link:…`, of what no RECORD has a digest of"""
+    programs: Sequence[str] = ()
+    """the names of what can be started in the tree's `bin`"""
 
 
 def own_files(tree: Path) -> dict[str, str]:
@@ -57,6 +59,13 @@ def _files(tree: Path) -> Iterator[str]:
     for folder, names, files in os.walk(tree):
         for name in (*files, *(name for name in names if (Path(folder) / name).is_symlink())):
             yield os.path.relpath(f"{folder}/{name}", tree)
+
+
+def programs_in(tree: Path) -> list[str]:
+    """The names of what can be started in a tree's `bin`. Raises StoreError."""
+    with disk_errors("take down what the environment holds", tree), os.scandir(tree / "bin") as entries:
+        # Where links lead is the container's: `python` leads to the image's.
+        return sorted(e.name for e in entries if e.is_symlink() or (e.is_file() and e.stat().st_mode & 0o100))
 
 
 def _recorded(tree: Path) -> Iterator[str]:
@@ -91,7 +100,8 @@ def write_records(
 ) -> str:
     """Write down what the tree of a staged generation holds; returns the file's digest. Raises StoreError."""
     packages = {wheel.name: wheel.version for wheel in wheels}
-    records = Records(packages, dict(provided), frozen, list(may_hide), own_files(tree))
+    own, programs = own_files(tree), programs_in(tree)
+    records = Records(packages, dict(provided), frozen, list(may_hide), own, programs)
     text = json.dumps(asdict(records), sort_keys=True) + "\n"
     with disk_errors("write down what the environment holds", generation.path):
         (generation.path / FILE_NAME).write_text(text)

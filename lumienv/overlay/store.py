@@ -29,6 +29,7 @@ from lumienv.overlay.generation import (
     read_generation,
     shared_generation,
 )
+from lumienv.overlay.launched import BIN, LAUNCH
 from lumienv.overlay.leases import FOLDER as LEASES
 from lumienv.overlay.trust import is_revoked, note_down, seal_of
 from lumienv.overlay.writer import PATIENCE, current_writer, holds, only_writer, waiting_for
@@ -120,7 +121,7 @@ class Store:
             names = {path.name for path in self.root.iterdir()}
             strange = names - {_IGNORE}
             if LEASES in names and _IGNORE in names:  # a store whose `generations` somebody has removed
-                strange -= {LEASES, "lock", "current"}
+                strange -= {LEASES, "lock", "current", BIN, LAUNCH}
             if strange and not self.generations.is_dir():  # unless another writer has made it just now
                 raise StoreError(
                     f"{self.root} is no store of lumienv's, and not empty",

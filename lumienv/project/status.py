@@ -16,6 +16,7 @@ from lumienv.launch.run import misfit, sync_words, why_stale
 from lumienv.lockfile import Lock, read_lock
 from lumienv.manifest.changes import what_changed
 from lumienv.overlay.generation import all_generations, read_generation
+from lumienv.overlay.launched import BIN, launchers
 from lumienv.overlay.output import image_is_whole
 from lumienv.project import Project
 from lumienv.staleness import staleness
@@ -67,6 +68,8 @@ class Status:
     """why `run` would not use the current environment as it is; empty when it would"""
     remedy: str
     """empty when nothing is stale"""
+    launchers: tuple[Path, int] | None = None
+    """the folder of the launchers, and how many there are"""
 
 
 def status(project: Project) -> Status:
@@ -81,7 +84,9 @@ def status(project: Project) -> Status:
         remedy = "lumienv image list"
     elif locked.problem or problem:
         remedy = shlex.join(sync_words(project.manifest))
-    return Status(image, locked, environments, problem, remedy)
+    names = launchers(project.store.root)
+    folder = (project.store.root / BIN, len(names)) if names else None
+    return Status(image, locked, environments, problem, remedy, folder)
 
 
 def _lock(project: Project) -> tuple[Lock | None, str]:

@@ -14,6 +14,7 @@ from lumienv.overlay.generation import MOUNT, Entrance, Generation
 from lumienv.overlay.output import check_not_base, image_is_whole, put_out
 from lumienv.overlay.trust import note_down
 from lumienv.project import Project, Report, base_of, saved_snapshot, snapshot_of
+from lumienv.project.launchers import bring_up_launchers
 from lumienv.project.lock import LockOutcome, lock
 from lumienv.project.materialise import materialise
 from lumienv.project.wanted import (
@@ -42,6 +43,8 @@ class SyncOutcome:
     """where the user has the image, beside the store"""
     shared_by: str = ""
     """who shares the environment that is used now; empty when it is this user's own"""
+    launchers: int = 0
+    """how many launchers there are, if there were none before"""
     reaches: bool = True
     """where it was shared: whether others can come to it, as far as the folders above tell"""
 
@@ -113,7 +116,13 @@ def sync(
             if share:
                 known = store.share(known)
             return SyncOutcome(
-                known, False, len(chosen), locked=outcome, output=wanted_at, reaches=_reaches(project)
+                known,
+                False,
+                len(chosen),
+                locked=outcome,
+                output=wanted_at,
+                launchers=bring_up_launchers(project, report, known),
+                reaches=_reaches(project),
             )
         generation = Generation(
             path=store.generations,
@@ -150,6 +159,7 @@ def sync(
             outcome,
             remark,
             wanted_at,
+            launchers=bring_up_launchers(project, report, published),
             reaches=_reaches(project),
         )
 

@@ -50,7 +50,7 @@ class Singularity:
                 *(self.program, "--quiet", "exec", "--containall", "--no-home", "--pwd", "/"),
                 *(() if network else ("--net", "--network", "none")),
                 *(("--workdir", str(scratch)) if scratch is not None else ()),
-                *self._binds(surroundings.binds),
+                *self.bind_words(surroundings.binds),
                 *(base, *command),
             ),
             kept | self._container_env(surroundings),
@@ -69,7 +69,7 @@ class Singularity:
         env = self._container_env(surroundings)
         # Quiet: each of a hundred tasks would tell the same things about the node; errors are still shown.
         return Command(
-            (self.program, "--quiet", entry, *self._binds(surroundings.binds), base, *command),
+            (self.program, "--quiet", entry, *self.bind_words(surroundings.binds), base, *command),
             env,
             unset=tuple(name for name in self._rivals(env, inherited) if name not in env),
         )
@@ -118,7 +118,7 @@ class Singularity:
             if self.flavour == APPTAINER or prefix == "SINGULARITY" or f"{prefix}ENV_{name}" in inherited
         )
 
-    def _binds(self, binds: Sequence[Bind]) -> list[str]:
+    def bind_words(self, binds: Sequence[Bind]) -> list[str]:
         words: list[str] = []
         plain = False
         for bind in binds:
