@@ -16,7 +16,7 @@ from lumienv.overlay.generation import Generation
 from lumienv.overlay.launched import launch_text
 from lumienv.overlay.leases import FOLDER as LEASES
 from lumienv.overlay.leases import LAUNCHERS
-from lumienv.runtime import Runtime
+from lumienv.runtime import Bind, Runtime
 from lumienv.runtime.singularity import Singularity
 from lumienv.site import Site
 
@@ -228,9 +228,8 @@ def _launch(
     words = list(plan.argv)
     if isinstance(runtime, Singularity):
         optional = {entry.path for entry in site.binds if entry.optional}
-        for bind in reversed(plan.binds):  # the words are put together from their end
-            spelt = runtime.bind_words((bind,))
-            at = _last_place(words, spelt)
+        places = [(_last_place(words, spelt), bind, spelt) for bind, spelt in _spelt(runtime, plan)]
+        for at, bind, spelt in sorted(places, key=lambda place: -place[0]):  # put together from the end
             lines.append(_set(plan, words[at + len(spelt) :]))
             source, bound = plan.quoted(bind.source), _set(plan, spelt)
             if bind.source in optional:
@@ -247,6 +246,11 @@ def _launch(
         shown = [plan.quoted(word) for word in words]
     lines.append(f'exec {" ".join(shown)} "$@"')
     return "".join(f"{line}\n" for line in lines if line)
+
+
+def _spelt(runtime: Singularity, plan: LaunchPlan) -> Iterator[tuple[Bind, list[str]]]:
+    for bind in dict.fromkeys(plan.binds):
+        yield bind, runtime.bind_words((bind,))
 
 
 def _set(plan: LaunchPlan, words: Sequence[str]) -> str:

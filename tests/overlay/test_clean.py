@@ -11,6 +11,7 @@ from generations import described
 
 from lumienv.overlay.clean import YOUNG, CleanOutcome, clean
 from lumienv.overlay.generation import Generation, read_generation
+from lumienv.overlay.launched import launch_text, write_launchers
 from lumienv.overlay.leases import start_time, take_lease
 from lumienv.overlay.queue import Queue
 from lumienv.overlay.store import Store
@@ -232,3 +233,48 @@ def test_what_lumienv_did_not_make_is_left_alone(store: Store, old: Generation) 
 def test_one_that_cannot_be_trusted_may_go_like_any_other(store: Store, old: Generation) -> None:
     old.path.chmod(0o777)
     assert [gone.path for gone in run_clean(store).removed] == [old.path]
+
+
+def lease_of_launchers(store: Store, generation: Generation, host: str) -> None:
+    path = store.root / "leases" / f"launchers.{generation.path.name}.{host}"
+    path.touch()
+    age(path, 300)
+
+
+def test_what_launchers_started_on_another_node_keeps_it_for_two_weeks_after_it_was_replaced(
+    store: Store, old: Generation
+) -> None:
+    lease_of_launchers(store, old, "uan02.example")
+    age(old.path, 3)
+
+    assert why(run_clean(store), old).startswith("a launcher on uan02.example used it 3 days ago")
+    age(old.path, 30)
+    assert why(run_clean(store), old) == ""
+
+
+def test_what_launchers_started_on_this_node_is_seen_as_processes(store: Store, old: Generation) -> None:
+    lease_of_launchers(store, old, os.uname().nodename)
+    age(old.path, 3)
+    assert why(run_clean(store), old) == ""
+
+
+def test_the_lease_of_launchers_lasts_as_long_as_the_environment(store: Store, old: Generation) -> None:
+    current = publish(store, "c")
+    lease_of_launchers(store, old, "uan02")
+    lease_of_launchers(store, current, "uan02")
+
+    run_clean(store)
+    run_clean(store)
+
+    left = [path.name for path in (store.root / "leases").iterdir()]
+    assert left == [f"launchers.{current.path.name}.uan02"]
+
+
+def test_the_environment_of_the_launchers_stays_where_a_sync_was_killed_before_it_wrote_them(
+    store: Store, old: Generation
+) -> None:
+    write_launchers(store.root, launch_text(old.path.name, ""), ["python"])
+
+    assert why(run_clean(store), old) == "the launchers start programs in it"
+    write_launchers(store.root, launch_text("venv-another", ""), ["python"])
+    assert why(run_clean(store), old) == ""
