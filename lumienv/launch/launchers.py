@@ -28,10 +28,17 @@ _NAME = "lumienv@name"
 # A whole path behind --bind cannot have these; --mount quotes them, and then the path is part of the quoting.
 _UNMOVABLE = ':,"\\'
 
-# Neither a batch script nor salloc's shell is a step, whatever number Slurm gives them (slurm.h: 0xfffffffa
-# and what follows).
-_WHERE = 'case "${SLURM_STEP_ID-}/${SLURM_NNODES-}" in'
-_OUTSIDE = "/* | 429496729?/*"
+# What of a launch the presets ask for and Slurm's variables tell: whether it is a task of a step, on several
+# nodes, with GPUs. Neither a batch script nor salloc's shell is a step, whatever number Slurm gives them
+# (slurm.h: 0xfffffffa and what follows).
+_WHERE = 'case "${SLURM_STEP_ID-}/${SLURM_NNODES-}/${SLURM_GPUS_ON_NODE:-${SLURM_GPUS_PER_NODE-}}" in'
+_CASES: tuple[tuple[str, dict[str, str]], ...] = (
+    ("/* | 429496729?/*", {}),
+    ("*/1/?*", {"SLURM_NNODES": "1", "SLURM_GPUS_ON_NODE": "1"}),
+    ("*/1/", {"SLURM_NNODES": "1"}),
+    ("*/*/?*", {"SLURM_NNODES": "2", "SLURM_GPUS_ON_NODE": "1"}),
+    ("*", {"SLURM_NNODES": "2"}),
+)
 
 _BEGIN = """\
 lumienv_fail() {{
@@ -101,26 +108,29 @@ def launcher_text(generation: Generation, manifest: Manifest, site: Site, enviro
         _LEASE.format(folder=LEASES, lease=LAUNCHERS, generation=shlex.quote(generation.path.name)),
         *_checks(generation, movable=movable),
     ]
-    plans = [_plan(generation, manifest, site, environ, nodes) for nodes in (None, "1", "2")]
-    outside, one, several = (_launch(plan, generation, site, runtime, movable=movable) for plan in plans)
-    if outside == one == several:
-        launches = outside
-    elif one == several:
-        launches = f"{_WHERE}\n{_OUTSIDE})\n{outside};;\n*)\n{one};;\nesac\n"
-    else:
-        launches = f"{_WHERE}\n{_OUTSIDE})\n{outside};;\n*/1)\n{one};;\n*)\n{several};;\nesac\n"
+    cases: list[tuple[str, str]] = []
+    for pattern, slurm in reversed(_CASES):
+        plan = _plan(generation, manifest, site, environ, slurm)
+        lines = _launch(plan, generation, site, runtime, movable=movable)
+        if len(cases) == 1 and cases[0][1] == lines:
+            continue  # what stands behind it is taken for all that is left
+        cases.insert(0, (pattern, lines))
+    launches = "".join(f"{pattern})\n{lines};;\n" for pattern, lines in cases)
+    launches = cases[0][1] if len(cases) == 1 else f"{_WHERE}\n{launches}esac\n"
     return launch_text(generation.path.name, "".join(before) + launches)
 
 
 def _plan(
-    generation: Generation, manifest: Manifest, site: Site, environ: Mapping[str, str], nodes: str | None
+    generation: Generation,
+    manifest: Manifest,
+    site: Site,
+    environ: Mapping[str, str],
+    slurm: Mapping[str, str],
 ) -> LaunchPlan:
-    """The plan of a launch outside Slurm (None), or in a step on so many nodes; no more is known of it."""
-    host = {name: text for name, text in environ.items() if not name.startswith("SLURM_")}
-    if nodes is not None:
-        # That of GPUs nothing is known must not count as that there are none.
-        step = {"SLURM_JOB_ID": "1", "SLURM_STEP_ID": "0", "SLURM_GPUS_PER_NODE": "1"}
-        host |= step | {"SLURM_NNODES": nodes}
+    """The plan of a launch in a step of which this is known; outside of one where nothing is."""
+    host = {name: text for name, text in environ.items() if not name.startswith(("SLURM_", "SRUN_"))}
+    if slurm:
+        host |= {"SLURM_JOB_ID": "1", "SLURM_STEP_ID": "0", **slurm}
     # The host's values are named, never written: whether they are set is seen when a launcher is called.
     host |= {value.name: "" for value in manifest.run.env.values() if isinstance(value, HostValue)}
     command = [f"{generation.prefix}/bin/{_NAME}"]

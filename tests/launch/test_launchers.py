@@ -24,7 +24,7 @@ from lumienv.overlay.generation import Entrance, Generation
 from lumienv.overlay.launched import write_launchers
 from lumienv.overlay.leases import read_leases
 from lumienv.overlay.store import Store
-from lumienv.site import Site, SiteBind
+from lumienv.site import Setting, Site, SiteBind
 
 SHELLS = [path for name in ("sh", "dash", "bash", "busybox") if (path := shutil.which(name))]
 
@@ -297,6 +297,31 @@ def test_what_only_a_task_knows_is_set_in_a_step(stage: Stage, slurm: dict[str, 
 
     assert started.env.get("SINGULARITYENV_RANK") == ("3" if task else None)
     assert started.words[-1] == "/opt/lumienv/bin/python"
+
+
+@pytest.mark.parametrize("nodes", ["1", "2"])
+@pytest.mark.parametrize("gpus", ["", "8"])
+def test_what_a_site_says_of_gpus_and_nodes_holds_for_a_step_that_has_them(
+    stage: Stage, nodes: str, gpus: str
+) -> None:
+    site = Site(
+        "here",
+        settings=(
+            Setting("WITH", "1", when=("gpus",)),
+            Setting("SEVERAL", "1", when=("several-nodes",)),
+            Setting("ALWAYS", "1"),
+        ),
+    )
+    stage.write(site)
+    step = {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SLURM_NNODES": nodes, "SLURM_GPUS_ON_NODE": gpus}
+
+    env = stage.call(**step).env
+
+    assert ("SINGULARITYENV_WITH" in env, "SINGULARITYENV_SEVERAL" in env) == (bool(gpus), nodes == "2")
+    outside = stage.call().env
+    assert [name for name in outside if name.endswith(("_WITH", "_SEVERAL", "_ALWAYS"))] == [
+        "SINGULARITYENV_ALWAYS"
+    ]
 
 
 def test_a_folder_of_the_sites_is_bound_on_the_nodes_that_have_it(stage: Stage, tmp_path: Path) -> None:
