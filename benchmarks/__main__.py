@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.bench import Bench, remove, versions
 from benchmarks.measure import Row, table
 
-ROOMS = ("backtracking", "files", "list", "lock", "resolution", "run", "sif", "sync")
+ROOMS = ("backtracking", "files", "launchers", "list", "lock", "resolution", "run", "sif", "sync")
 _RESULTS = Path(__file__).resolve().parent / "results"
 
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Measure lumienv against its peers: print a table, write benchmarks/results/*.json.
-# Usage: bash benchmarks/run.sh [backtracking] [files] [list] [lock] [resolution] [run] [sif] [sync] [--runs N]
+# Usage: bash benchmarks/run.sh [backtracking] [files] [launchers] [list] [lock] [resolution] [run] [sif] [sync] [--runs N]
 # env:   REV             a commit to measure (default: the checkout as it is, which may change meanwhile)
 #        LUMIENV_BENCH   where its virtual environment and the recorded index are kept
 #        PYTHON          the Python to measure with
