@@ -4,6 +4,7 @@ import os
 
 import click
 
+from lumienv.cli.kernel import with_kernel
 from lumienv.cli.run import run
 from lumienv.cli.run_command import click_option
 from lumienv.launch.arguments import OPTIONS, arguments
@@ -34,10 +35,12 @@ def _shell(**values: object) -> int:
     return run(given)
 
 
-command = click.Command(
-    "shell",
-    callback=_shell,
-    params=[click_option(option) for option in OPTIONS],
-    help="Open an interactive shell in the environment: bash, or sh where the image has none. Inside a Slurm "
-    "allocation srun --pty is put in front. The shell's exit status is lumienv's.",
+command = with_kernel(
+    click.Command(
+        "shell",
+        callback=_shell,
+        params=[click_option(option) for option in OPTIONS],
+        help="Open an interactive shell in the environment: bash, or sh where the image has none. Inside a Slurm "
+        "allocation srun --pty is put in front. The shell's exit status is lumienv's.",
+    )
 )
