@@ -136,7 +136,7 @@ def _plan(
     command = [f"{generation.prefix}/bin/{_NAME}"]
 
     def planned() -> LaunchPlan:
-        return launch_plan(generation, command, manifest, site, host, elsewhere=True)
+        return launch_plan(generation, command, manifest, site, host, later=True)
 
     first = planned()
     # What of the host's variables must not be seen is taken back whether they are set just now or not.

@@ -36,6 +36,36 @@ def project(small_image, local, wheels):
 def test_programs_are_started_by_path_on_every_family(lab, local, wheels, tmp_path, family, mode):
     project = synced(local, wheels, lab.images[family], mode)
     version = next((project.directory / ".lumienv/bin").glob("python3.*")).name
+
+    for name in ("python", version):
+        said = subprocess.run(
+            [launcher(project, name), "-c", SEEN, *NASTY],
+            env=project.environment({}),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert said.stderr == ""
+        assert json.loads(said.stdout) == [f"/opt/lumienv/bin/{name}", "/opt/lumienv", NASTY]
+    tool = project.shell([launcher(project, "thing-tool"), "a b"])
+    assert tool.status == 3
+    assert tool.out.startswith("/opt/lumienv/lib/")
+    assert "['/opt/lumienv/bin/thing-tool', 'a b']" in tool.out
+    if family == "mpi4py":
+        listed = project.shell([launcher(project, "pip"), "list"]).out
+        assert ["thing", "1.0"] in [line.split() for line in listed.splitlines()]
+    in_container = ["run", "--", "sh", "-c", f'exec {launcher(project)} "$@"', "sh", "-c", SEEN]
+    assert json.loads(project.lumienv(*in_container))[0] == "/opt/lumienv/bin/python"
+    assert len(list((project.directory / ".lumienv/generations").rglob("*"))) <= 12 or mode == "venv"
+
+
+def test_a_launcher_in_a_batch_script_and_behind_srun(project, slurm):
+    script = project.directory / "job.sh"
+    script.write_text(
+        "#!/bin/sh\n#SBATCH --ntasks=4 --output=%s\n" % (project.directory / "job.out")
+        + f"{launcher(project)} -c {json.dumps(WHO)}\nsrun -n4 {launcher(project)} -c {json.dumps(WHO)}\n"
+        + f"srun -n2 --export=NONE {launcher(project, 'thing-tool')} x\n"
+    )
     done = project.shell(["sbatch", "--wait", "--quiet", str(script)])
 
     lines = (project.directory / "job.out").read_text().splitlines()
