@@ -7,7 +7,7 @@ node has.
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from lumienv.launch.plan import ENVIRONMENT, LaunchPlan, launch_plan, runtime_of
@@ -31,13 +31,13 @@ _UNMOVABLE = ':,"\\'
 # What of a launch the presets ask for and Slurm's variables tell: whether it is a task of a step, on several
 # nodes, with GPUs. Neither a batch script nor salloc's shell is a step, whatever number Slurm gives them
 # (slurm.h: 0xfffffffa and what follows).
-_WHERE = 'case "${SLURM_STEP_ID-}/${SLURM_NNODES-}/${SLURM_GPUS_ON_NODE:-${SLURM_GPUS_PER_NODE-}}" in'
+_WHERE = 'case "${SLURM_STEP_ID-}/${SLURM_STEP_NUM_NODES-}/${SLURM_GPUS_ON_NODE:-${SLURM_GPUS_PER_NODE-}}" in'
 _CASES: tuple[tuple[str, dict[str, str]], ...] = (
     ("/* | 429496729?/*", {}),
-    ("*/1/?*", {"SLURM_NNODES": "1", "SLURM_GPUS_ON_NODE": "1"}),
-    ("*/1/", {"SLURM_NNODES": "1"}),
-    ("*/*/?*", {"SLURM_NNODES": "2", "SLURM_GPUS_ON_NODE": "1"}),
-    ("*", {"SLURM_NNODES": "2"}),
+    ("*/1/?*", {"SLURM_STEP_NUM_NODES": "1", "SLURM_GPUS_ON_NODE": "1"}),
+    ("*/1/", {"SLURM_STEP_NUM_NODES": "1"}),
+    ("*/*/?*", {"SLURM_STEP_NUM_NODES": "2", "SLURM_GPUS_ON_NODE": "1"}),
+    ("*", {"SLURM_STEP_NUM_NODES": "2"}),
 )
 
 _BEGIN = """\
@@ -111,7 +111,7 @@ def launcher_text(generation: Generation, manifest: Manifest, site: Site, enviro
     cases: list[tuple[str, str]] = []
     for pattern, slurm in reversed(_CASES):
         plan = _plan(generation, manifest, site, environ, slurm)
-        lines = _launch(plan, generation, site, runtime, movable=movable)
+        lines = _launch(plan, generation, manifest, site, runtime, movable=movable)
         if len(cases) == 1 and cases[0][1] == lines:
             continue  # what stands behind it is taken for all that is left
         cases.insert(0, (pattern, lines))
@@ -214,6 +214,7 @@ def _relative(generation: Generation) -> str:
 def _launch(
     plan: LaunchPlan,
     generation: Generation,
+    manifest: Manifest,
     site: Site,
     runtime: Runtime,
     *,
@@ -236,21 +237,17 @@ def _launch(
         else:
             lines.append(f"export {name}={plan.quoted(value)}")
     words = list(plan.argv)
+    # A site's folder may be there on some nodes alone, and the project's own is another when it was moved.
+    project = str(manifest.directory)
+    optional = {entry.path for entry in site.binds if entry.optional or entry.in_jobs}
+    optional |= {project, os.path.realpath(project)}
     if isinstance(runtime, Singularity):
-        optional = {entry.path for entry in site.binds if entry.optional}
-        places = [(_last_place(words, spelt), bind, spelt) for bind, spelt in _spelt(runtime, plan)]
-        for at, bind, spelt in sorted(places, key=lambda place: -place[0]):  # put together from the end
-            lines.append(_set(plan, words[at + len(spelt) :]))
-            source, bound = plan.quoted(bind.source), _set(plan, spelt)
-            if bind.source in optional:
-                lines.append(f"[ ! -e {source} ] || {bound}")
-            else:
-                lines.append(
-                    f"[ -e {source} ] ||\n  lumienv_fail 'the bind '{source}' does not exist here' \\"
-                )
-                lines.append("    'make it, or remove the bind and run `lumienv sync`'")
-                lines.append(bound)
-            words = words[:at]
+        bound = runtime.bind_words(plan.binds)
+        at = _last_place(words, bound)
+        lines.append(_set(plan, words[at + len(bound) :]))
+        for bind in reversed(plan.binds):  # the words are put together from their end
+            lines += _bind_lines(plan, bind, runtime, generation, optional, movable=movable)
+        words = words[:at]
         shown = ['"$lumienv_runtime"' if word == runtime.program else plan.quoted(word) for word in words]
     else:
         shown = [plan.quoted(word) for word in words]
@@ -258,9 +255,30 @@ def _launch(
     return "".join(f"{line}\n" for line in lines if line)
 
 
-def _spelt(runtime: Singularity, plan: LaunchPlan) -> Iterator[tuple[Bind, list[str]]]:
-    for bind in dict.fromkeys(plan.binds):
-        yield bind, runtime.bind_words((bind,))
+def _bind_lines(
+    plan: LaunchPlan,
+    bind: Bind,
+    runtime: Singularity,
+    generation: Generation,
+    optional: Collection[str],
+    *,
+    movable: bool,
+) -> list[str]:
+    """Puts one bind in front of the words that are there, if it can be."""
+    source, bound = plan.quoted(bind.source), _set(plan, runtime.bind_words((bind,)))
+    if bind.source == str(generation.carrier) or bind.source in generation.editable:
+        return [bound]  # looked at before
+    project = str(generation.path.parents[2])
+    if (bind.source, bind.target, movable) == (project, project, True):
+        moved = replace(plan, written_as=((project, '"${lumienv_store%/*}"'),))
+        return [_set(moved, runtime.bind_words((bind,)))]
+    if bind.source in optional:
+        return [f"[ ! -e {source} ] || {bound}"]
+    return [
+        f"[ -e {source} ] ||\n  lumienv_fail 'the bind '{source}' does not exist here' \\",
+        "    'make it, or remove the bind and run `lumienv sync`'",
+        bound,
+    ]
 
 
 def _set(plan: LaunchPlan, words: Sequence[str]) -> str:

@@ -46,7 +46,7 @@ class LaunchPlan(Command):
     notes: tuple[str, ...] = ()
     """what the user should know before it starts"""
     binds: tuple[Bind, ...] = ()
-    """what is bound, besides the environment"""
+    """what the container's words bind, in their order"""
 
     def __str__(self) -> str:
         """A line for a shell like the one where it is printed, which does the same there without lumienv.
@@ -175,10 +175,11 @@ def launch_plan(
         command = ["bash", "-p", "-c", live, "bash", *command]
     if container:
         command, values = carried(command, values)
+    around = surroundings_of(generation, values, binds)
     started = runtime.launch(
         generation.image,
         command,
-        surroundings_of(generation, values, binds),
+        around,
         inherited=environ,
         entry=manifest.run.entry,
     )
@@ -208,7 +209,7 @@ def launch_plan(
             *loop_devices(site, generation, runtime.flavour, applied.shape),
             *filter(None, unseen),
         ),
-        tuple(binds),
+        binds=around.binds,
     )
 
 

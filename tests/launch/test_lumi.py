@@ -247,7 +247,14 @@ def test_everything_that_the_site_gave_stands_above_with_its_source(
 ) -> None:
     *comments, line = printed[case.title].splitlines()
     # What the site or a preset gives, by name; the overlay, the image and the user give the rest.
-    own = {"PREPEND_PATH", "VIRTUAL_ENV", "PYTHONNOUSERSITE", "PYTHONPATH", "PYTHONHOME"}
+    own = {
+        "PREPEND_PATH",
+        "LUMIENV_ENVIRONMENT",
+        "VIRTUAL_ENV",
+        "PYTHONNOUSERSITE",
+        "PYTHONPATH",
+        "PYTHONHOME",
+    }
     given = set(re.findall(r"SINGULARITYENV_(\w+)=", line)) - own
     told = {comment.removeprefix("# ").partition(": ")[0] for comment in comments if comment.startswith("# ")}
     assert given == {name for name in told if not name.startswith("-")}
