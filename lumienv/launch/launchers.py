@@ -238,15 +238,20 @@ def _launch(
             lines.append(f"export {name}={plan.quoted(value)}")
     words = list(plan.argv)
     # A site's folder may be there on some nodes alone, and the project's own is another when it was moved.
-    project = str(manifest.directory)
     optional = {entry.path for entry in site.binds if entry.optional or entry.in_jobs}
-    optional |= {project, os.path.realpath(project)}
+    project = os.path.realpath(manifest.directory)
+    optional |= {str(manifest.directory), project}
+    along = project if movable and project == str(generation.path.parents[2]) else ""
     if isinstance(runtime, Singularity):
         bound = runtime.bind_words(plan.binds)
         at = _last_place(words, bound)
         lines.append(_set(plan, words[at + len(bound) :]))
         for bind in reversed(plan.binds):  # the words are put together from their end
-            lines += _bind_lines(plan, bind, runtime, generation, optional, movable=movable)
+            if bind.source == bind.target == along:
+                plan_there = replace(plan, written_as=((along, '"${lumienv_store%/*}"'),))
+                lines.append(_set(plan_there, runtime.bind_words((bind,))))
+            else:
+                lines += _bind_lines(plan, bind, runtime, generation, optional)
         words = words[:at]
         shown = ['"$lumienv_runtime"' if word == runtime.program else plan.quoted(word) for word in words]
     else:
@@ -261,17 +266,11 @@ def _bind_lines(
     runtime: Singularity,
     generation: Generation,
     optional: Collection[str],
-    *,
-    movable: bool,
 ) -> list[str]:
     """Puts one bind in front of the words that are there, if it can be."""
     source, bound = plan.quoted(bind.source), _set(plan, runtime.bind_words((bind,)))
     if bind.source == str(generation.carrier) or bind.source in generation.editable:
         return [bound]  # looked at before
-    project = str(generation.path.parents[2])
-    if (bind.source, bind.target, movable) == (project, project, True):
-        moved = replace(plan, written_as=((project, '"${lumienv_store%/*}"'),))
-        return [_set(moved, runtime.bind_words((bind,)))]
     if bind.source in optional:
         return [f"[ ! -e {source} ] || {bound}"]
     return [
