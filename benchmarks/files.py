@@ -105,7 +105,7 @@ def _count(root: Path) -> tuple[int, int]:
         if Path(folder) == root or Path(folder).parent.name == "generations":
             # The launchers: as many as there are commands, whatever the mode.
             names[:] = [name for name in names if name != "bin" or root.name != ".lumienv"]
-        entries += len(names) + len(files)
+        entries += len(names) + len([name for name in files if name != "launch.sh"])
         folders += len(names)
     return entries, folders
 

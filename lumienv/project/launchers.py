@@ -3,7 +3,7 @@
 from lumienv.errors import LumienvError
 from lumienv.launch.launchers import launcher_names, launcher_text
 from lumienv.overlay.generation import Generation
-from lumienv.overlay.launched import launchers, write_launchers
+from lumienv.overlay.launched import BIN, launchers, write_launchers
 from lumienv.overlay.records import programs_in, read_records
 from lumienv.project import Project, Report
 
@@ -11,20 +11,20 @@ from lumienv.project import Project, Report
 def bring_up_launchers(project: Project, report: Report, generation: Generation) -> int:
     """Have launchers that start programs in `generation`, the current one; the caller is the store's writer.
 
-    Returns how many there are, if there were none before, else 0. What of lumienv.toml keeps them from being
-    written is told to `report`: the environment is there all the same. Raises StoreError for what the disk
-    refuses.
+    Returns how many there are, if there were none before, else 0. What keeps them from being written is told
+    to `report`: the environment is there all the same.
     """
     root = project.store.root
     first = not launchers(root)
+    group = root.parent.stat().st_gid if generation.shared else None
     try:
         text = launcher_text(generation, project.manifest, project.site, project.environ)
+        names = launcher_names(_programs(generation))
+        write_launchers(root, text, names, group)
     except LumienvError as error:
-        report.warn(f"the launchers in {root / 'bin'} could not be written: {error.message}")
+        where = f" ({error.facts[0]})" if error.facts else ""
+        report.warn(f"the launchers in {root / BIN} are not up to date: {error.message}{where}")
         return 0
-    names = launcher_names(_programs(generation))
-    group = root.parent.stat().st_gid if generation.shared else None
-    write_launchers(root, text, names, group)
     return len(names) if first else 0
 
 
