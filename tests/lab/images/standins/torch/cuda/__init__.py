@@ -13,3 +13,9 @@ def device_count() -> int:
 
 def is_available() -> bool:
     return device_count() > 0
+
+
+def set_device(device) -> None:
+    index = getattr(device, "index", device)
+    if (index or 0) >= device_count():
+        raise RuntimeError(f"there is no device {index}: {device_count()} can be seen")

@@ -12,12 +12,15 @@ OPTIONS = (
 
 
 def parse() -> argparse.Namespace:
+    # As in torch/distributed/argparse_util.py: what an option is when it is not given stands in PET_<OPTION>.
     parser = argparse.ArgumentParser("torchrun")
     for option in OPTIONS.split():
-        parser.add_argument(f"--{option}", f"--{option.replace('-', '_')}")
-    parser.add_argument("--standalone", action="store_true")
-    parser.add_argument("-m", "--module", action="store_true")
-    parser.add_argument("--no-python", action="store_true")
+        name = option.replace("-", "_")
+        parser.add_argument(f"--{option}", f"--{name}", default=os.environ.get(f"PET_{name.upper()}"))
+    for flags in (["--standalone"], ["-m", "--module"], ["--no-python"]):
+        variable = "PET_" + flags[-1].strip("-").replace("-", "_").upper()
+        default = bool(int(os.environ.get(variable, "0")))
+        parser.add_argument(*flags, action="store_true", default=default)
     parser.add_argument("script")
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     return parser.parse_args()
@@ -34,9 +37,12 @@ def worker_count(asked: str | None) -> int:
 def main() -> None:
     args = parse()
     workers = worker_count(args.nproc_per_node)
-    nodes = int((args.nnodes or "1").split(":")[-1])
-    node = int(args.node_rank or os.environ.get("SLURM_NODEID", "0"))
+    nodes = 1 if args.standalone else int((args.nnodes or "1").split(":")[-1])
+    # The real one numbers the nodes as they come to the endpoint.
+    node = int(args.node_rank or os.environ.get("SLURM_NODEID", "0")) if nodes > 1 else 0
     endpoint = args.rdzv_endpoint or f"{args.master_addr or 'localhost'}:{args.master_port or 29500}"
+    if ":" not in endpoint:
+        endpoint += ":29400"  # the real one's for an endpoint without a port
     address, _, port = endpoint.rpartition(":")
 
     python = [] if args.no_python else [sys.executable, "-u"] + ["-m"] * args.module
