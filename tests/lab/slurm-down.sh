@@ -30,3 +30,8 @@ if is_ours; then
   stop "$controller" slurmctld
 fi
 stop "$munge_pid" munged
+if grep -qF "$hosts_marker" /etc/hosts; then
+  # (not by renaming: the file may be a mount)
+  hosts=$(grep -vF "$hosts_marker" /etc/hosts || true)
+  printf '%s\n' "$hosts" >/etc/hosts
+fi

@@ -61,6 +61,12 @@ if ! cmp -s "$wanted/slurm.conf" "$conf" || ! cmp -s "$wanted/gres.conf" "$gres"
   install -D -m 644 "$wanted/gres.conf" "$gres"
 fi
 
+# Programs of a job meet at a node's name.
+for node in "${nodes[@]}"; do
+  getent hosts "$node" >/dev/null || echo "127.0.0.1 $node $hosts_marker" >>/etc/hosts ||
+    say "/etc/hosts cannot be written: programs will not find the node $node"
+done
+
 # After slurm-down.sh, which stops the munged of an earlier start.
 if ! munge -n 2>/dev/null | unmunge >/dev/null 2>&1; then
   [ -s /etc/munge/munge.key ] || head -c 1024 /dev/urandom >/etc/munge/munge.key

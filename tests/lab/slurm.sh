@@ -5,6 +5,7 @@ conf=$SLURM_CONF gres=/etc/slurm/gres.conf
 spool=/var/spool/lumienv-lab pids=/run/lumienv-lab logs=/var/log/slurm
 munge_pid=/run/munge/lumienv-lab.pid
 marker="# written by lumienv's tests/lab/slurm-up.sh"
+hosts_marker="# by lumienv's tests/lab/slurm-up.sh"
 
 is_ours() { grep -qE '^# written by .*slurm-up\.sh$' "$conf" 2>/dev/null; }
 
