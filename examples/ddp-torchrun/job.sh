@@ -5,4 +5,4 @@
 #SBATCH --time=00:05:00
 #SBATCH --output=ddp.out
 
-lumienv run -- torchrun --nproc-per-node=gpu train.py
+lumienv run -- torchrun train.py

@@ -9,4 +9,4 @@
 #SBATCH --time=00:10:00
 #SBATCH --output=ddp.out
 
-lumienv run -- torchrun --nproc-per-node=gpu train.py
+lumienv run -- torchrun train.py
