@@ -30,7 +30,7 @@ def test_an_example_does_what_its_readme_shows(name, lab, slurm, real_index, wor
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("ddp-srun", "lumienv run --launcher srun -- python train.py"),
+        ("ddp-srun", "lumienv srun -- python train.py"),
         ("ddp-torchrun", "sbatch --wait --quiet job.sh; cat ddp.out"),
     ],
 )
