@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 from pathlib import Path
 
@@ -79,6 +80,23 @@ def test_only_run_executes_the_runscript_of_the_laif_image(lab):
 def test_console_scripts_are_declared_as_entry_points(lab, name, script):
     ask = "import importlib.metadata as m; print(*(e.name for e in m.entry_points(group='console_scripts')))"
     assert script in in_image(lab, name, FAMILIES[name], "-c", ask).split()
+
+
+def test_torchrun_takes_what_is_not_typed_from_the_variables_of_the_real_one(lab):
+    say = ("--no-python", "sh", "-c", "echo $RANK of $WORLD_SIZE")
+    variables = {"PET_NNODES": "2", "PET_NODE_RANK": "1", "PET_NPROC_PER_NODE": "2"}
+    ranks = in_image(lab, "pytorch", "torchrun", "--nnodes=3", *say, **variables)
+    assert sorted(ranks.splitlines()) == ["2 of 6", "3 of 6"]
+
+
+def test_a_rank_that_does_not_fit_the_world_is_refused(lab):
+    meet = "import torch.distributed as d; d.init_process_group()"
+    both = 'RANK=0 WORLD_SIZE=2 python -c "$0" 2>/dev/null & RANK=1 WORLD_SIZE=3 python -c "$0" 2>&1; wait'
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = str(free.getsockname()[1])
+    said = in_image(lab, "pytorch", "sh", "-c", both, meet, MASTER_ADDR="localhost", MASTER_PORT=port)
+    assert "rank 1 of 3 came to a group of 2" in said
 
 
 @pytest.mark.parametrize("name", FAMILIES)
