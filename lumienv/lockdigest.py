@@ -1,10 +1,10 @@
 """The lock's file name and the digest by which a generation remembers it: all that `run` needs of a lock."""
 
-import hashlib
+from lumienv.digest import sha256
 
 LOCK_NAME = "pylock.lumienv.toml"
 
 
 def bytes_digest(raw: bytes) -> str:
     """`sha256:…` over a lock file's bytes."""
-    return "sha256:" + hashlib.sha256(raw).hexdigest()
+    return f"sha256:{sha256(raw).hexdigest()}"

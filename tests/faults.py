@@ -116,7 +116,8 @@ class Scene:
             assert "generation.json" in inside
             assert not [name for name in inside if name.startswith(".")], inside
         state = Path(self.workspace.environ["XDG_STATE_HOME"]) / "lumienv"
-        assert names_in(state) == {"generations"}
+        assert names_in(state) == {"generations", "toml"}, names_in(state)
+        assert [path.name for path in (state / "toml").glob(".*")] == []
         cache = self.workspace.cache
         assert names_in(cache / "wheels" / "parts") == set()
         assert [path.name for path in cache.rglob(".*")] == []

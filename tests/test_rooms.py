@@ -17,8 +17,10 @@ PACKAGE = Path(_SPEC.origin).parent
 ORDER = (
     "values",
     "errors",
+    "digest",
     "lockdigest",
     "files",
+    "toml",
     "sealed",
     "runtime",
     "site",

@@ -21,7 +21,8 @@ from lumienv.files import disk_errors, remove_tree
 from lumienv.image.snapshot import Snapshot
 from lumienv.image.visibility import write_visibility
 from lumienv.index.wheelhouse import Kept
-from lumienv.runtime import Bind, Runtime, Surroundings, closed_capture
+from lumienv.runtime import Bind, Surroundings, closed_capture
+from lumienv.runtime.protocol import Runtime
 
 # Where the build's folders are seen in a container: always there, so that what a compiler records of paths
 # is the same in every build.

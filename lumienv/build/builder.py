@@ -40,7 +40,7 @@ from lumienv.manifest import Source
 from lumienv.resolve import Pin
 from lumienv.resolve.candidates import Platform, as_version
 from lumienv.resolve.origin import Direct, Origin
-from lumienv.runtime import Runtime
+from lumienv.runtime.protocol import Runtime
 from lumienv.site.scratch import scratch_directory
 
 

@@ -3,11 +3,12 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lumienv.errors import LumienvError
 from lumienv.launch.arguments import RunArguments
 from lumienv.launch.run import become, plan_run
+
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from lumienv.overlay.generation import Generation

@@ -5,10 +5,10 @@ may have changed. The identity rests on what the interpreter provides, and so on
 something really did, and is the same on another machine with the same interpreter.
 """
 
-import hashlib
 import os
 from pathlib import Path
 
+from lumienv.digest import sha256
 from lumienv.errors import ImageError
 
 
@@ -19,7 +19,7 @@ def host_fingerprint(executable: str) -> str:
     """
     real = Path(os.path.realpath(executable))
     try:
-        digest = hashlib.sha256(f"{executable}\0{real}\0{real.stat().st_mtime_ns}".encode())
+        digest = sha256(f"{executable}\0{real}\0{real.stat().st_mtime_ns}".encode())
     except FileNotFoundError:
         raise ImageError(f"the Python {executable} is gone", hint="name another in [image] host") from None
     # A venv's packages lie beside the link, those of the interpreter beside the file it leads to.
@@ -33,4 +33,4 @@ def host_fingerprint(executable: str) -> str:
 def host_identity(executable: str, version: str, prefix: str, frozen: str) -> str:
     """`host:` and a digest over real path, full version, prefix and the frozen list's digest."""
     facts = "\0".join((os.path.realpath(executable), version, prefix, frozen))
-    return "host:" + hashlib.sha256(facts.encode()).hexdigest()
+    return f"host:{sha256(facts.encode()).hexdigest()}"

@@ -24,8 +24,9 @@ from lumienv.image.snapshot import (
     snapshot_from_json,
 )
 from lumienv.image.tags import wheel_tags
-from lumienv.runtime import Runtime, Surroundings, closed_capture
+from lumienv.runtime import Surroundings, closed_capture
 from lumienv.runtime.process import Completed
+from lumienv.runtime.protocol import Runtime
 from lumienv.sealed import read_sealed, write_sealed
 
 # Finds the image's Python and hands over to the probe. The shell waits instead of becoming Python, so that

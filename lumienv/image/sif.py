@@ -4,15 +4,20 @@ Layout after the SIF specification, version 01 (github.com/apptainer/sif, `pkg/s
 header, then a table of 585-byte descriptors, all little-endian; the data objects follow.
 """
 
-import hashlib
+from __future__ import annotations
+
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
+from lumienv.digest import sha256
 from lumienv.errors import ImageError
 from lumienv.values import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 # launch script, magic, version, architecture, UUID; created, modified; free and all descriptors;
 # offset and length of the descriptor table and of the data.
@@ -137,7 +142,7 @@ def _table(file: BinaryIO, path: Path) -> tuple[bytes, bytes, int]:
 
 def _read(file: BinaryIO, path: Path) -> SifFile:
     head, table, size = _table(file, path)
-    digest = hashlib.sha256(head + table + size.to_bytes(8, "little"))
+    digest = sha256(head + table + size.to_bytes(8, "little"))
     architecture = ""
     for entry in _DESCRIPTOR.iter_unpack(table):
         kind, used, start, stored, extra = entry[0], entry[1], entry[5], entry[6], entry[13]

@@ -17,12 +17,16 @@ from lumienv.launch.task import task_words
 from lumienv.launch.variables import OF_A_SHELL, carried, check_size, variables
 from lumienv.manifest import Manifest
 from lumienv.overlay.generation import Generation
-from lumienv.runtime import Bind, Command, Runtime, Surroundings
+from lumienv.runtime import Bind, Command, Surroundings
 from lumienv.runtime.host import Host
 from lumienv.runtime.singularity import Singularity, find
 from lumienv.site import Preset, Site, SiteBind
 from lumienv.site.presets import preset_named, read_presets
 from lumienv.values import dataclass, field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lumienv.runtime.protocol import Runtime
 
 # The store's path: tells a launcher that is called inside a container whether that is one of its own.
 ENVIRONMENT = "LUMIENV_ENVIRONMENT"
@@ -97,7 +101,7 @@ class LaunchPlan(Command):
         return self.quoted(text) if text else ""
 
 
-def runtime_of(generation: Generation, environ: Mapping[str, str]) -> Runtime:
+def runtime_of(generation: Generation, environ: Mapping[str, str]) -> "Runtime":
     """The runtime to start `generation` with. Raises ContainerError."""
     return Host() if generation.base_kind == "host" else find(environ, generation.runtime)
 

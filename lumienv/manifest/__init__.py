@@ -4,15 +4,14 @@
 requirements stay text until `resolve` parses them, with the line they stand on.
 """
 
-import hashlib
 import json
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from lumienv.digest import sha256
 from lumienv.errors import ManifestError
 from lumienv.values import dataclass, field
 
@@ -228,7 +227,7 @@ def inputs_of(declared: Mapping[str, Sequence[str]], schema: int) -> str:
     """`sha256:…` over what decides a resolution by the rules of this schema."""
     written = {"schema": schema, "declared": declared}
     text = json.dumps(written, sort_keys=True, separators=(",", ":"))
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    return f"sha256:{sha256(text.encode()).hexdigest()}"
 
 
 def local_folders(manifest: Manifest) -> list[str]:
@@ -252,7 +251,9 @@ def local_folders(manifest: Manifest) -> list[str]:
 def metadata_digest(folder: Path) -> str:
     """A digest over what a local project says about itself; where a build backend works that out, over all
     that the backend is configured with. Of a folder that is not there, an empty text."""
-    digest = hashlib.sha256()
+    import tomllib
+
+    digest = sha256()
     static = False
     with suppress(OSError, ValueError):
         project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
@@ -263,7 +264,7 @@ def metadata_digest(folder: Path) -> str:
         for name in ("setup.py", "setup.cfg"):
             with suppress(OSError):
                 digest.update((folder / name).read_bytes())
-    return digest.hexdigest() if folder.is_dir() else ""
+    return str(digest.hexdigest()) if folder.is_dir() else ""
 
 
 def start_folder(given: str | None, environ: Mapping[str, str]) -> Path:

@@ -1,11 +1,10 @@
 """`lumienv.toml` → `Manifest`, checked key by key; every complaint names the file, the line and the key."""
 
+from __future__ import annotations
+
 import re
-import tomllib
 from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
-from typing import Any
 
 from lumienv.errors import ManifestError
 from lumienv.manifest import (
@@ -23,6 +22,11 @@ from lumienv.manifest import (
     Source,
 )
 from lumienv.manifest.tables import IMAGE_SELECTORS, IMAGE_WAYS, NAME, Tables
+from lumienv.toml import read_toml
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 SOURCE_WAYS = ("index", "path", "git", "url")
 # What may stand beside each of these.
@@ -44,8 +48,8 @@ def read_manifest(path: Path) -> Manifest:
         reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
         raise ManifestError(f"{path} cannot be read: {reason}") from None
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        data = read_toml(text)
+    except ValueError as error:
         # tomllib shows the name of a table as a tuple: ('sync', 'run')
         problem = re.sub(
             r"\('[^()]*\)", lambda found: ".".join(re.findall("'([^']*)'", found[0])), str(error)
@@ -109,15 +113,19 @@ class _Reader(Tables):
     def resolve(self, table: dict[str, Any]) -> ResolveTable:
         self.known(table, "resolve")
         newest = table.get("exclude-newer")
-        if newest is not None and not isinstance(newest, (str, date)):  # a datetime is a date
-            self.fail("resolve.exclude-newer", 'must be a date, such as "2026-11-01"')
+        if newest is not None and not isinstance(newest, str):
+            from datetime import date
+
+            # TOML has dates of its own: `2026-11-01` without quotes means the same. A datetime is a date.
+            if not isinstance(newest, date):
+                self.fail("resolve.exclude-newer", 'must be a date, such as "2026-11-01"')
+            newest = newest.isoformat()
         return ResolveTable(
             replace=self.names(table, "resolve.replace"),
             omit=self.names(table, "resolve.omit"),
             constraints=self.dependencies(table, "resolve.constraints"),
             overrides=self.dependencies(table, "resolve.overrides"),
-            # TOML has dates of its own: `2026-11-01` without quotes means the same.
-            exclude_newer=newest if newest is None or isinstance(newest, str) else newest.isoformat(),
+            exclude_newer=newest,
             prerelease=self.choice(
                 table, "resolve.prerelease", ("disallow", "if-necessary", "allow"), "if-necessary"
             ),

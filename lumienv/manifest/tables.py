@@ -1,13 +1,18 @@
 """Values out of the tables of `lumienv.toml`, checked; a complaint names the file, the line and the key."""
 
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
 
 from lumienv.errors import ManifestError
 from lumienv.manifest import Dependency
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 NAME = r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?"
 """of a package or group (PEP 508, PEP 735)"""

@@ -16,7 +16,7 @@ from lumienv.overlay.generation import Generation
 from lumienv.overlay.sif import Reporter, Workshop, append, check_mounted, describe
 from lumienv.overlay.sif_cotainr import repack
 from lumienv.overlay.squashfs import pack
-from lumienv.runtime import Runtime
+from lumienv.runtime.protocol import Runtime
 from lumienv.runtime.singularity import Singularity
 
 

@@ -31,8 +31,9 @@ from lumienv.overlay.verify import (
     program_text,
     questions,
 )
-from lumienv.runtime import Runtime, Surroundings, closed_capture
+from lumienv.runtime import Surroundings, closed_capture
 from lumienv.runtime.process import Completed
+from lumienv.runtime.protocol import Runtime
 
 # The superblock of squashfs 4.0: magic first, the bytes used at offset 40.
 _SQUASHFS = struct.Struct("<4s36xQ")

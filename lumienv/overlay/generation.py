@@ -3,18 +3,22 @@
 `lumienv run` reads that file before every job, so this module imports only the standard library.
 """
 
+from __future__ import annotations
+
 import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from lumienv.errors import StoreError
-from lumienv.files import owner_name
 from lumienv.overlay.trust import check_untouchable, is_revoked, noted_owner, revoke, seal_of
 from lumienv.runtime import Bind
 from lumienv.values import dataclass, field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 FILE_NAME = "generation.json"
 SCHEMA = 1
@@ -100,7 +104,7 @@ class Generation:
             return None
         return Bind(str(self.carrier), self.mount, image_source="/" if self.mode == "squashfs" else None)
 
-    def at(self, path: Path) -> "Generation":
+    def at(self, path: Path) -> Generation:
         """The same generation, while it lies elsewhere: being built."""
         from dataclasses import replace
 
@@ -156,6 +160,8 @@ def read_generation(path: Path) -> Generation:
         trusted = {owner if accepted == owner else user, 0}
         generation = _parsed(path, description) if owner != user and accepted is None else None
         if generation is not None and generation.shared:
+            from lumienv.files import owner_name
+
             raise StoreError(
                 f"{owner_name(owner)} shares the environment in {path}, and you have not accepted it yet",
                 hint="to use it: lumienv sync",
@@ -195,6 +201,8 @@ def shared_generation(path: Path) -> tuple[Generation, int, str]:
         description = file.read_bytes()
         generation = _parsed(path, description)
         if not generation.shared:
+            from lumienv.files import owner_name
+
             raise StoreError(f"{owner_name(owner)} does not share the environment in {path}")
         check_untouchable((file, *file.parents[:3], generation.carrier), {owner})
         return generation, owner, seal_of(description, path.stat().st_ino)

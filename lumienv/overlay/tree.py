@@ -20,7 +20,8 @@ from lumienv.image.snapshot import Snapshot
 from lumienv.image.visibility import write_visibility
 from lumienv.lockfile import LockedWheel
 from lumienv.overlay.image_scripts import write_image_scripts
-from lumienv.runtime import Bind, Runtime, Surroundings, closed_capture
+from lumienv.runtime import Bind, Surroundings, closed_capture
+from lumienv.runtime.protocol import Runtime
 
 # uv reads no configuration, no network, no other index; files that come from a wheel are hard-linked from
 # its scratch cache where that lies on the same mount, else copied.

@@ -7,29 +7,25 @@ project keeps both. For one that somebody else shares, their user id stands behi
 has to belong to them still.
 """
 
-import hashlib
 import os
 import shlex
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from lumienv.digest import sha256
 from lumienv.errors import StoreError
-from lumienv.files import owner_name
+from lumienv.toml import state_folder
 
 
 def seal_of(description: bytes, inode: int) -> str:
     """What is noted down about a generation: hex."""
-    return hashlib.sha256(b"%d\0%b" % (inode, description)).hexdigest()
+    return str(sha256(b"%d\0%b" % (inode, description)).hexdigest())
 
 
 def notes_path(environ: Mapping[str, str]) -> str:
     """`$XDG_STATE_HOME/lumienv/generations`, by default below `~/.local/state`."""
-    state = environ.get("XDG_STATE_HOME")
-    if not state:
-        home = environ.get("HOME") or str(Path.home())
-        state = os.path.join(home, ".local/state")  # noqa: PTH118 - before every job
-    return os.path.join(state, "lumienv", "generations")  # noqa: PTH118
+    return os.path.join(state_folder(environ), "generations")  # noqa: PTH118 - before every job
 
 
 def noted_owner(seal: str, environ: Mapping[str, str]) -> int | None:
@@ -51,7 +47,7 @@ def is_revoked(seal: str, environ: Mapping[str, str]) -> bool:
 def _last_note(seal: str, environ: Mapping[str, str]) -> str:
     path = notes_path(environ)
     try:
-        with open(path, encoding="ascii") as file:  # noqa: PTH123 - before every job
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - before every job
             said = [line for line in file if line.startswith((seal, f"-{seal}"))]
     except FileNotFoundError:
         return ""
@@ -75,6 +71,8 @@ def check_untouchable(paths: Iterable[Path], owners: Collection[int]) -> None:
     for path in paths:
         status = path.stat()
         if status.st_uid not in owners:
+            from lumienv.files import owner_name
+
             raise StoreError(
                 f"{path} was made by {owner_name(status.st_uid)}, so lumienv does not run what is in it",
                 hint='give each of you a store of their own: [sync] store = ".lumienv-$USER"\n'

@@ -15,7 +15,8 @@ from lumienv.lockfile import LockedWheel
 from lumienv.overlay.generation import Generation
 from lumienv.overlay.inspection import MARK
 from lumienv.overlay.modules import NOBODYS
-from lumienv.runtime import Runtime, Surroundings, closed_capture
+from lumienv.runtime import Surroundings, closed_capture
+from lumienv.runtime.protocol import Runtime
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from lumienv.lockfile import Lock
 from lumienv.manifest import Manifest, find_manifest, start_folder
 from lumienv.manifest.reader import read_manifest
 from lumienv.overlay.store import Store
-from lumienv.runtime import Runtime
 from lumienv.runtime.host import Host
+from lumienv.runtime.protocol import Runtime
 from lumienv.runtime.singularity import find
 from lumienv.site import Site, load_site
 

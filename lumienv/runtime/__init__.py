@@ -6,12 +6,13 @@ asked for it decides whether to print it, to wait for it (`runtime.process`) or 
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
 from lumienv.values import dataclass, field
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lumienv.runtime.process import Completed
+    from lumienv.runtime.protocol import Runtime
 
 
 # The exit status of both runtimes when they fail before the command has begun.
@@ -51,42 +52,8 @@ class Surroundings:
     binds: tuple[Bind, ...] = ()
 
 
-class Runtime(Protocol):
-    """How commands are started on a base."""
-
-    @property
-    def flavour(self) -> str:
-        """`apptainer`, `singularity` or `host`."""
-
-    def closed(
-        self,
-        base: str,
-        command: Sequence[str],
-        surroundings: Surroundings,
-        *,
-        inherited: Mapping[str, str],
-        scratch: Path | None = None,
-        network: bool = False,
-    ) -> Command:
-        """A command that sees nothing of the user's: for probing and building.
-
-        `scratch` is a directory for its temporary files; `network` leaves the host's network in reach.
-        """
-
-    def launch(
-        self,
-        base: str,
-        command: Sequence[str],
-        surroundings: Surroundings,
-        *,
-        inherited: Mapping[str, str],
-        entry: str = "exec",
-    ) -> Command:
-        """A user's command. `entry` is `exec`, or `run` to pass through the image's runscript."""
-
-
 def closed_capture(
-    runtime: Runtime,
+    runtime: "Runtime",
     base: str,
     command: Sequence[str],
     surroundings: Surroundings,

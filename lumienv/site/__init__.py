@@ -4,15 +4,20 @@
 what stands in its `[detect]` table. The user's own `~/.config/lumienv/site.toml` adds to it.
 """
 
+from __future__ import annotations
+
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from lumienv.errors import ManifestError
 from lumienv.site.facts import Family, Preset, Setting, Site, SiteBind, SlurmOption
 from lumienv.site.presets import read_presets, read_settings
+from lumienv.toml import read_toml
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["Family", "Preset", "Setting", "Site", "SiteBind", "SlurmOption", "load_site"]
 
@@ -144,7 +149,7 @@ def _profiles() -> list[Path]:
 def _read(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
-        data = tomllib.loads(text)
+        data = read_toml(text)
     except FileNotFoundError:
         shipped = ", ".join(file.stem for file in _profiles())
         raise ManifestError(
@@ -155,7 +160,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ManifestError(
             f"{path} is a directory", hint="LUMIENV_SITE takes a file, or the name of a site: lumi, generic"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of TOML, or of UTF-8
         raise ManifestError(
             f"the site file {path} is not valid TOML: {error}",
             hint=f"mend it there; {_SHIPPED / 'lumi.toml'} shows what one looks like",

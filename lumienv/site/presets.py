@@ -1,12 +1,18 @@
 """Presets, variables and options for srun out of a site's TOML."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from lumienv.errors import ManifestError
 from lumienv.site.facts import Preset, Setting, Site, SlurmOption
+from lumienv.toml import read_toml
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Those of no site in particular: how processes find each other under Slurm.
 _SHIPPED = Path(__file__).parent / "presets.toml"
@@ -50,9 +56,7 @@ def preset_named(site: Site, own: Mapping[str, Preset], name: str) -> Preset:
 
 def shipped_presets() -> dict[str, Preset]:
     """Those that every site has."""
-    import tomllib
-
-    return read_presets(tomllib.loads(_SHIPPED.read_text(encoding="utf-8")).get("preset", {}))
+    return read_presets(read_toml(_SHIPPED.read_text(encoding="utf-8")).get("preset", {}))
 
 
 def read_presets(tables: Mapping[str, Any]) -> dict[str, Preset]:
