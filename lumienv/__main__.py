@@ -9,8 +9,8 @@ import sys
 def main() -> None:
     """The `lumienv` program; does not return."""
     # Modules and index pages are hundreds of thousands of objects, none of them garbage: looking through them
-    # again and again takes 1 of 20 ms of a run, 55 of 1,150 of a lock with nothing cached, 10 of 160 of one with
-    # nothing to do.
+    # again and again takes 1 of 20 ms of a run, 55 of 1,150 of a lock with nothing cached, 10 of 160 where it
+    # is up to date.
     gc.set_threshold(200_000, 20, 50)
     words = sys.argv[1:]
     if words[:1] == ["run"]:

@@ -16,6 +16,7 @@ PACKAGE = Path(_SPEC.origin).parent
 # From the bottom to the top. A room imports only from rooms that stand before it.
 ORDER = (
     "values",
+    "paths",
     "errors",
     "digest",
     "lockdigest",

@@ -2,11 +2,11 @@
 
 import os
 import sys
-from pathlib import Path
 
 from lumienv.errors import LumienvError
 from lumienv.launch.arguments import RunArguments
 from lumienv.launch.run import become, plan_run
+from lumienv.paths import Path
 
 TYPE_CHECKING = False
 

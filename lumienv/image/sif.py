@@ -9,10 +9,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from lumienv.digest import sha256
 from lumienv.errors import ImageError
+from lumienv.paths import Path
 from lumienv.values import dataclass
 
 TYPE_CHECKING = False

@@ -4,7 +4,6 @@ import errno
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from lumienv.errors import ContainerError, ImageError, StoreError, UsageError
 from lumienv.launch.arguments import RunArguments
@@ -21,6 +20,7 @@ from lumienv.overlay.generation import (
     read_generation,
 )
 from lumienv.overlay.leases import PRINTED, lease_name, take_lease
+from lumienv.paths import Path
 from lumienv.site import Site, load_site
 
 
@@ -63,16 +63,19 @@ def ready(
         from dataclasses import replace
 
         manifest = replace(manifest, run=replace(manifest.run, presets=arguments.presets))
+    looked_at: Generation | None = None
     if arguments.mode is None and not arguments.no_sync:
-        reason = why_stale(manifest)
+        looked_at, reason = _look(manifest)
         if reason is not None and ("SLURM_JOB_ID" in environ or arguments.print_only):
             raise StoreError(f"the environment is not up to date: {reason}", hint=_remedy(manifest, environ))
         if reason is not None:
             sync(manifest.directory, reason)
-    generation = _in_use(manifest, arguments, environ)
+            looked_at = None
+    generation = _in_use(manifest, arguments, environ, looked_at)
     if not generation.path.is_dir():  # `clean` was there between the look and the lease
         generation = _in_use(manifest, arguments, environ)
-    _check_identity(generation)
+    if generation is not looked_at:
+        _check_identity(generation)
     for line in changed_sources(manifest, generation):
         note(line)
     return manifest, generation
@@ -100,12 +103,17 @@ def planned(
     )
 
 
-def _in_use(manifest: Manifest, arguments: RunArguments, environ: Mapping[str, str]) -> Generation:
+def _in_use(
+    manifest: Manifest,
+    arguments: RunArguments,
+    environ: Mapping[str, str],
+    chosen: Generation | None = None,
+) -> Generation:
     """The generation to run in, with a lease taken so that `clean` leaves it. Raises StoreError.
 
     A printed line needs none where it resolves `current` when it starts.
     """
-    generation = chosen_generation(manifest, arguments.mode, environ, fitting=not arguments.no_sync)
+    generation = chosen or chosen_generation(manifest, arguments.mode, environ, fitting=not arguments.no_sync)
     if not arguments.print_only:
         take_lease(generation.path, lease_name(environ))
     elif generation.path.name != Path(os.path.realpath(manifest.store_path / "current")).name:
@@ -197,20 +205,24 @@ def why_stale(manifest: Manifest, *, look: bool = True) -> str | None:
 
     `look` allows to start a host Python that was touched, to see whether it is another one.
     """
+    return _look(manifest, look=look)[1]
+
+
+def _look(manifest: Manifest, *, look: bool = True) -> tuple[Generation | None, str | None]:
+    """The current environment, and why it is not what is asked for."""
     if not os.path.islink(manifest.store_path / "current") and not _is_elses(manifest.store_path):  # noqa: PTH114
-        return "there is none yet"
+        return None, "there is none yet"
     try:
         generation = chosen_generation(manifest, None, {})
     except StoreError as error:
-        return error.message
+        return None, error.message
     reason = misfit(manifest, generation)
-    if reason is not None:
-        return reason
-    try:
-        _check_identity(generation, look=look)
-    except ImageError as error:
-        return error.message
-    return None
+    if reason is None:
+        try:
+            _check_identity(generation, look=look)
+        except ImageError as error:
+            reason = error.message
+    return generation, reason
 
 
 def misfit(manifest: Manifest, generation: Generation) -> str | None:

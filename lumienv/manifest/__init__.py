@@ -4,16 +4,21 @@
 requirements stay text until `resolve` parses them, with the line they stand on.
 """
 
+from __future__ import annotations
+
 import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
 
 from lumienv.digest import sha256
 from lumienv.errors import ManifestError
+from lumienv.paths import Path
 from lumienv.values import dataclass, field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 FILE_NAME = "lumienv.toml"
 MODES = ("venv", "squashfs", "sif")

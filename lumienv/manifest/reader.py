@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 from lumienv.errors import ManifestError
 from lumienv.manifest import (
@@ -22,6 +21,7 @@ from lumienv.manifest import (
     Source,
 )
 from lumienv.manifest.tables import IMAGE_SELECTORS, IMAGE_WAYS, NAME, Tables
+from lumienv.paths import Path
 from lumienv.toml import read_toml
 
 TYPE_CHECKING = False

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from lumienv.errors import ManifestError
 from lumienv.manifest import Dependency
+from lumienv.paths import Path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 
 from lumienv.errors import StoreError
 from lumienv.overlay.trust import check_untouchable, is_revoked, noted_owner, revoke, seal_of
+from lumienv.paths import Path
 from lumienv.runtime import Bind
 from lumienv.values import dataclass, field
 

@@ -8,8 +8,8 @@ import os
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 
+from lumienv.paths import Path
 from lumienv.values import dataclass
 
 FOLDER = "leases"

@@ -11,10 +11,10 @@ import os
 import shlex
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from pathlib import Path
 
 from lumienv.digest import sha256
 from lumienv.errors import StoreError
+from lumienv.paths import Path
 from lumienv.toml import state_folder
 
 

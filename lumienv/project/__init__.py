@@ -93,7 +93,7 @@ def open_project(
 
     `snapshot` is a saved snapshot to lock for, whatever image the manifest names.
     """
-    manifest = read_manifest(find_manifest(start_folder(folder, environ)))
+    manifest = read_manifest(Path(find_manifest(start_folder(folder, environ))))
     site = load_site(environ, manifest.directory)
     with suppress(OSError):  # a cache that cannot be made costs time; one that is somebody else's is refused
         private_directory(site.cache)

@@ -5,8 +5,8 @@ asked for it decides whether to print it, to wait for it (`runtime.process`) or 
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
+from lumienv.paths import Path
 from lumienv.values import dataclass, field
 
 TYPE_CHECKING = False

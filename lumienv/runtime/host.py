@@ -5,8 +5,8 @@ started by hand; what could change which packages are seen is set aside.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
+from lumienv.paths import Path
 from lumienv.runtime import Command, Surroundings
 from lumienv.values import dataclass
 

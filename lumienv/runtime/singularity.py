@@ -8,9 +8,9 @@ code (`internal/pkg/util/fs/files/action_scripts.go`).
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from lumienv.errors import ContainerError
+from lumienv.paths import Path
 from lumienv.runtime import Bind, Command, Surroundings
 from lumienv.values import dataclass
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from lumienv.errors import ManifestError
+from lumienv.paths import Path
 from lumienv.site.facts import Family, Preset, Setting, Site, SiteBind, SlurmOption
 from lumienv.site.presets import read_presets, read_settings
 from lumienv.toml import read_toml
@@ -52,7 +52,7 @@ def _site(path: Path, data: Mapping[str, Any], environ: Mapping[str, str], folde
         raise TypeError("images.folders is a list")
     cache = environ.get("LUMIENV_CACHE_DIR") or _cache(data, environ, folder)
     return Site(
-        name=str(data.get("name", path.stem)),
+        name=str(data.get("name", path.name.removesuffix(".toml"))),
         image_folders=tuple(_absolute(name) for name in folders if name),
         binds=tuple(
             SiteBind(
@@ -141,9 +141,9 @@ def _site_file(environ: Mapping[str, str]) -> tuple[Path, dict[str, Any]]:
 
 def _profiles() -> list[Path]:
     """The sites that come with lumienv; what else lies beside them is no site."""
-    return sorted(
-        path for path in _SHIPPED.glob("*.toml") if path.stem not in ("modules", "presets", "conflicts")
-    )
+    others = ("modules.toml", "presets.toml", "conflicts.toml")
+    files = (name for name in os.listdir(_SHIPPED) if name.endswith(".toml"))  # noqa: PTH208
+    return [_SHIPPED / name for name in sorted(files) if name not in others]
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -201,7 +201,7 @@ def _projects(environ: Mapping[str, str], folder: Path) -> list[str]:
     """
     import grp
 
-    parts = (*folder.parts, *Path(os.path.realpath(folder)).parts)
+    parts = f"{folder}/{os.path.realpath(folder)}".split("/")
     named = [part for part in parts if part.startswith("project_")]
     named += [environ[name] for name in ("SLURM_JOB_ACCOUNT", "SBATCH_ACCOUNT") if environ.get(name)]
     for number in os.getgroups():

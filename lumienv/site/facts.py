@@ -1,8 +1,8 @@
 """The facts of a site as values; `lumienv.site` reads them from TOML, where each has its source beside it."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
+from lumienv.paths import Path
 from lumienv.values import dataclass, field
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 from lumienv.errors import ManifestError
+from lumienv.paths import Path
 from lumienv.site.facts import Preset, Setting, Site, SlurmOption
 from lumienv.toml import read_toml
 
