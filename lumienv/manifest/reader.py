@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from lumienv.errors import ManifestError
@@ -20,7 +19,7 @@ from lumienv.manifest import (
     SifTable,
     Source,
 )
-from lumienv.manifest.tables import IMAGE_SELECTORS, IMAGE_WAYS, NAME, Tables
+from lumienv.manifest.tables import IMAGE_SELECTORS, IMAGE_WAYS, Tables, is_name
 from lumienv.paths import Path
 from lumienv.toml import read_toml
 
@@ -50,6 +49,8 @@ def read_manifest(path: Path) -> Manifest:
     try:
         data = read_toml(text)
     except ValueError as error:
+        import re
+
         # tomllib shows the name of a table as a tuple: ('sync', 'run')
         problem = re.sub(
             r"\('[^()]*\)", lambda found: ".".join(re.findall("'([^']*)'", found[0])), str(error)
@@ -140,9 +141,10 @@ class _Reader(Tables):
         seen: dict[str, str] = {}
         for name in table:
             # PEP 735: names as of packages, compared in their normal form.
-            if not re.fullmatch(NAME, name, re.ASCII):
+            if not is_name(name):
                 self.fail(f"dependency-groups.{name}", "has a name that no group can have")
-            other = seen.setdefault(re.sub(r"[-_.]+", "-", name).lower(), name)
+            words = name.lower().replace("_", "-").replace(".", "-").split("-")
+            other = seen.setdefault("-".join(filter(None, words)), name)
             if other != name:
                 self.fail(f"dependency-groups.{name}", f"has the same name as {other}")
         return {name: self._group(table, name, ()) for name in table}
@@ -243,7 +245,7 @@ class _Reader(Tables):
         env: dict[str, str | HostValue] = {}
         for name, value in self.table(table, "env", "run.").items():
             key = f"run.env.{name}"
-            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            if not (name.isascii() and name.isidentifier()):
                 self.fail("run.env", f"has a name that no shell could read: {name}")
             if isinstance(value, dict):
                 if value != {"from": "host"}:
@@ -266,7 +268,9 @@ class _Reader(Tables):
         options: dict[str, str | bool] = {}
         for name, value in table.items():
             key = f"slurm.{name}"
-            if not re.fullmatch(r"[a-z][a-z0-9-]+", name):
+            letters = name.replace("-", "")
+            plain = letters.isascii() and letters.isalnum() and letters.islower()
+            if not plain or len(name) < 2 or not name[0].isalpha():
                 self.fail(key, "is not a long option of srun (lower case, with hyphens)")
             if isinstance(value, bool):
                 options[name] = value
