@@ -40,7 +40,7 @@ command = with_kernel(
         "shell",
         callback=_shell,
         params=[click_option(option) for option in OPTIONS],
-        help="Open an interactive shell in the environment: bash, or sh where the image has none. Inside a Slurm "
-        "allocation srun --pty is put in front. The shell's exit status is lumienv's.",
+        help="Open an interactive shell in the environment: bash, or sh where the image has none. Inside a "
+        "Slurm allocation srun --pty is put in front. The shell's exit status is lumienv's.",
     )
 )

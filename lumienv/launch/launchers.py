@@ -16,7 +16,8 @@ from lumienv.overlay.generation import Generation
 from lumienv.overlay.launched import launch_text
 from lumienv.overlay.leases import FOLDER as LEASES
 from lumienv.overlay.leases import LAUNCHERS
-from lumienv.runtime import Bind, Runtime
+from lumienv.runtime import Bind
+from lumienv.runtime.protocol import Runtime
 from lumienv.runtime.singularity import Singularity
 from lumienv.site import Site
 

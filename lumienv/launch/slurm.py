@@ -25,8 +25,8 @@ _STEP = """
 accel-bind acctg-freq bcast bcast-exclude chdir compress cpu-bind cpu-freq disable-status distribution
 epilog exact export external-launcher gpu-bind gpu-freq het-group hint immediate input interactive
 kill-on-bad-exit label mem-bind mpi msg-timeout multi-prog network no-kill ntasks-per-core oom-kill-step
-open-mode overcommit overlap preserve-env profile prolog propagate pty quiet quit-on-interrupt
-relative resv-ports send-libs slurmd-debug task-epilog task-prolog threads threads-per-core treewidth tres-bind
+open-mode overcommit overlap preserve-env profile prolog propagate pty quiet quit-on-interrupt relative
+resv-ports send-libs slurmd-debug task-epilog task-prolog threads threads-per-core treewidth tres-bind
 unbuffered verbose wait whole x11"""
 STEP_OPTIONS = frozenset(_STEP.split())
 
