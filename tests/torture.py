@@ -83,10 +83,10 @@ NO_TEXT = (
 )
 
 # Names that mean something to a shell, a loader or Python on the way; all the same they are the user's.
+# OPTIND is not among them: dash does not start where it is no number.
 ODD_NAMES = (
     *(
         "IFS",
-        "OPTIND",
         "OPTARG",
         "PPID",
         "LINENO",
