@@ -240,7 +240,8 @@ def _without_colons(words: Sequence[str]) -> Sequence[str]:
     others = [word for word in words if word != ":"]
     numbers = iter(range(1, len(others) + 1))
     line = " ".join(":" if word == ":" else f'"${{{next(numbers)}}}"' for word in words)
-    return ["sh", "-c", f"exec {line}", "sh", *others]
+    # By its path: with --export=NONE a task has no PATH to look for it.
+    return ["/bin/sh", "-c", f"exec {line}", "sh", *others]
 
 
 def _written_as(

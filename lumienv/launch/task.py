@@ -51,7 +51,7 @@ def is_of_the_task(value: str) -> bool:
 
 
 def task_words(values: Mapping[str, str], prefix: str, folder: str, user: str) -> list[str]:
-    """`sh -c '…' sh` to put in front of a command: sets `values` under names with `prefix`, and becomes it.
+    """`/bin/sh -c '…' sh` to put in front of a command: sets `values` under names with `prefix`, and becomes it.
 
     `folder` is where the node has room of its own. Raises ManifestError for a placeholder that nobody knows.
     """
@@ -78,7 +78,8 @@ def task_words(values: Mapping[str, str], prefix: str, folder: str, user: str) -
                 )
         exports.append(f"{prefix}{name}={text}")
     line = "; ".join([*before, f"export {' '.join(exports)}", 'exec "$@"'])
-    return ["sh", "-c", line, "sh"]
+    # By its path: with --export=NONE a task has no PATH to look for it.
+    return ["/bin/sh", "-c", line, "sh"]
 
 
 def filled(template: str, values: Mapping[str, object]) -> str | None:
