@@ -100,7 +100,7 @@ def test_srun_hands_on_the_plan_whatever_it_is_to_export(project, export):
         run(project, TYPED, WORDS, "--launcher", "srun", "--srun", f"-Q -n1 --export={export}"),
     )
 
-    # The word `:` would be srun's, so a shell has it for the command; on a host base it has the variables, too.
+    # The word `:` would be srun's, so a shell has it for the command; on a host base it has them, too.
     own = OF_A_SHELL if 'host = "' in (project.directory / "lumienv.toml").read_text() else ()
     sent = TYPED | WRITTEN | (EXPORTED if export == "ALL" else {})
     assert found.changed({name: value for name, value in sent.items() if name not in own}) == {}
