@@ -51,7 +51,7 @@ def is_of_the_task(value: str) -> bool:
 
 
 def task_words(values: Mapping[str, str], prefix: str, folder: str, user: str) -> list[str]:
-    """`/bin/sh -c '…' sh` to put in front of a command: sets `values` under names with `prefix`, and becomes it.
+    """`/bin/sh -c '…' sh` in front of a command: sets `values` under names with `prefix`, and becomes it.
 
     `folder` is where the node has room of its own. Raises ManifestError for a placeholder that nobody knows.
     """
