@@ -7,13 +7,13 @@ the notes on which environments are theirs (`overlay.trust`), and only what they
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
 
 from lumienv.digest import sha256
+from lumienv.plainjson import loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,13 +52,14 @@ def _kept(path: str, digest: str) -> dict[str, Any] | None:
             if status.st_uid != os.geteuid() or status.st_mode & 0o022 or not stat.S_ISREG(status.st_mode):
                 return None
             seal, _, content = file.read().partition(b"\n")
-        return dict(json.loads(content)) if seal == _seal(digest, content) else None
+        return dict(loads(content)) if seal == _seal(digest, content) else None
     except (OSError, ValueError):
         return None
 
 
 def _keep(path: str, digest: str, data: dict[str, Any]) -> None:
     """Write an entry, and remove the oldest of too many. What cannot be kept is parsed the next time."""
+    import json
     from pathlib import Path
 
     from lumienv.files import write_atomically

@@ -17,6 +17,8 @@ PACKAGE = Path(_SPEC.origin).parent
 ORDER = (
     "values",
     "paths",
+    "plainjson",
+    "shell",
     "errors",
     "digest",
     "lockdigest",

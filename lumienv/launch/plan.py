@@ -4,7 +4,6 @@ Imports next to nothing: this is `lumienv run`'s way.
 """
 
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 
 from lumienv.errors import ImageError, ManifestError
@@ -20,6 +19,7 @@ from lumienv.overlay.generation import Generation
 from lumienv.runtime import Bind, Command, Surroundings
 from lumienv.runtime.host import Host
 from lumienv.runtime.singularity import Singularity, find
+from lumienv.shell import quote
 from lumienv.site import Preset, Site, SiteBind
 from lumienv.site.presets import preset_named, read_presets
 from lumienv.values import dataclass, field
@@ -95,7 +95,7 @@ class LaunchPlan(Command):
             before, found, after = text.partition(piece)
             if found:
                 return self._quoted_part(before) + expression + self._quoted_part(after)
-        return shlex.quote(text)
+        return quote(text)
 
     def _quoted_part(self, text: str) -> str:
         return self.quoted(text) if text else ""
@@ -174,7 +174,7 @@ def launch_plan(
         binds = with_project(binds, str(manifest.directory))
         unseen = [unseen_folder(binds), unused_binds(runtime.flavour, environ, binds)]
     if generation.entrance.live:
-        live = _LIVE.format(activation=generation.entrance.live, prefix=shlex.quote(generation.prefix))
+        live = _LIVE.format(activation=generation.entrance.live, prefix=quote(generation.prefix))
         # -p: nothing of the caller's shell takes part, neither BASH_ENV nor exported functions.
         command = ["bash", "-p", "-c", live, "bash", *command]
     if container:
@@ -248,7 +248,7 @@ def _written_as(
     generation: Generation, manifest: Manifest, environ: Mapping[str, str]
 ) -> tuple[tuple[str, str], ...]:
     current = manifest.store_path / "current"
-    link = shlex.quote(str(current))
+    link = quote(str(current))
     pieces = []
     if os.path.realpath(current) == os.path.realpath(generation.path):  # else it is named itself
         pieces.append((str(generation.path), f'"$(readlink -f {link})"'))

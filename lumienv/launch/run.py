@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 
 from lumienv.errors import ContainerError, ImageError, StoreError, UsageError
@@ -21,6 +20,7 @@ from lumienv.overlay.generation import (
 )
 from lumienv.overlay.leases import PRINTED, lease_name, take_lease
 from lumienv.paths import Path
+from lumienv.shell import quote
 from lumienv.site import Site, load_site
 
 
@@ -174,7 +174,7 @@ def _remedy(manifest: Manifest, environ: Mapping[str, str], mode: str | None = N
     words = sync_words(manifest, mode)
     if "SLURM_JOB_ID" in environ:
         words[2:2] = ["-C", str(manifest.directory)]
-    line = shlex.join(words)
+    line = " ".join(map(quote, words))
     if "SLURM_JOB_ID" not in environ:
         return f"bring it up to date first: {line}" if mode is None else f"make it: {line}"
     return f"on a login node, run: {line}\nor use it as it is with: lumienv run --no-sync"
@@ -318,6 +318,8 @@ def task_words(tasks: Mapping[str, str], command: Sequence[str]) -> list[str]:
     """The words of a `[tasks]` entry when its name is the first word, else the command as it is."""
     if command[0] not in tasks:
         return list(command)
+    import shlex
+
     try:
         words = shlex.split(tasks[command[0]])
     except ValueError as error:

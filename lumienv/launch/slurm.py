@@ -4,7 +4,6 @@ What holds about steps and allocations was tried with Slurm 22.05 (tests/integra
 """
 
 import os
-import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from lumienv.errors import UsageError
@@ -53,6 +52,10 @@ _NOT_INTERACTIVE = frozenset(
 
 def typed_words(text: str) -> list[str]:
     """What `--srun` was given, split as a shell does. Raises UsageError where no shell could."""
+    if not text:
+        return []
+    import shlex
+
     try:
         return shlex.split(text)
     except ValueError as error:

@@ -5,13 +5,11 @@ shell. Values are never run by it: a template's text is quoted, and a variable i
 double quotes.
 """
 
-import re
-import shlex
 from collections.abc import Mapping
 
 from lumienv.errors import ManifestError
-
-_PLACEHOLDER = re.compile(r"\{([A-Za-z][\w-]*)\}")
+from lumienv.shell import quote
+from lumienv.site.presets import parts_of
 
 # Name in small letters → (what has to be worked out before, the expression). Slurm's variables of the step
 # (srun's manual, OUTPUT ENVIRONMENT VARIABLES) are right in heterogeneous jobs, too: they tell of all parts.
@@ -47,7 +45,7 @@ _WORKED_OUT: Mapping[str, tuple[str, str]] = {
 
 def is_of_the_task(value: str) -> bool:
     """Whether a setting's value can only be told by the task itself."""
-    return _PLACEHOLDER.search(value) is not None
+    return len(parts_of(value)) > 1
 
 
 def task_words(values: Mapping[str, str], prefix: str, folder: str, user: str) -> list[str]:
@@ -61,14 +59,14 @@ def task_words(values: Mapping[str, str], prefix: str, folder: str, user: str) -
     exports = []
     for name, template in values.items():
         text = ""
-        for number, part in enumerate(_PLACEHOLDER.split(template)):
+        for number, part in enumerate(parts_of(template)):
             if number % 2 == 0:
-                text += shlex.quote(part) if part else ""
+                text += quote(part) if part else ""
             elif part.isupper():
                 text += f'"${part}"'
             elif part in _WORKED_OUT:
                 step, expression = _WORKED_OUT[part]
-                step = step.replace("@folder@", shlex.quote(folder)).replace("@user@", shlex.quote(user))
+                step = step.replace("@folder@", quote(folder)).replace("@user@", quote(user))
                 before[step] = None
                 text += expression
             else:
@@ -87,15 +85,12 @@ def filled(template: str, values: Mapping[str, object]) -> str | None:
 
     What a task alone knows stays as it is: variables in capitals, and what the task works out.
     """
-    waiting = set()
-
-    def fill(found: re.Match[str]) -> str:
-        name = found[1]
+    parts = parts_of(template)
+    for number, name in list(enumerate(parts))[1::2]:
         if values.get(name) is not None:
-            return str(values[name])
-        if name in values and name not in _WORKED_OUT:
-            waiting.add(name)
-        return found[0]
-
-    text = _PLACEHOLDER.sub(fill, template)
-    return None if waiting else text
+            parts[number] = str(values[name])
+        elif name in values and name not in _WORKED_OUT:
+            return None
+        else:
+            parts[number] = f"{{{name}}}"
+    return "".join(parts)

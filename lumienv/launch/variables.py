@@ -1,6 +1,5 @@
 """The user's variables: from `[run] env`, from `--env`, and what a runtime cannot take."""
 
-import re
 from collections.abc import Mapping, Sequence
 
 from lumienv.errors import LumienvError, ManifestError, UsageError
@@ -18,12 +17,10 @@ _NOT_IN_A_CONTAINER = {
 # configuration too big > 1048448"); some of it is their own.
 _LARGEST = 1_000_000
 
-# What is no UTF-8 in an argument or a variable: Python keeps such bytes as these.
-_NO_TEXT = re.compile("[\udc80-\udcff]")
 # The runtimes' shell (mvdan.cc/sh, syntax/lexer.go) reads the values of variables in a script. To it U+0080
 # is the end of that script, so that all of them are lost, U+0081 a line that goes on, and of \r\n it keeps
 # the \n. Seen with Apptainer 1.4.5.
-_NO_VALUE = re.compile("[\udc80-\udcff\x80\x81]|\r\n")
+_NO_VALUE = ("\x80", "\x81", "\r\n")
 OF_A_SHELL = {
     *(
         "IFS",
@@ -102,12 +99,16 @@ def _check(name: str, what: str, error: type[LumienvError], *, container: bool) 
 
 def is_text(value: str) -> bool:
     """Whether it is UTF-8, which is all that the runtimes carry: they pass it on as JSON."""
-    return value.isascii() or _NO_TEXT.search(value) is None
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # Python keeps bytes that are no UTF-8 as surrogates
+        return False
+    return True
 
 
 def _is_value(value: str) -> bool:
     """Whether a runtime hands on a variable of this value as it is."""
-    return (value.isascii() and "\r" not in value) or _NO_VALUE.search(value) is None
+    return is_text(value) and not any(part in value for part in _NO_VALUE)
 
 
 def carried(command: Sequence[str], values: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:

@@ -6,7 +6,6 @@ requirements stay text until `resolve` parses them, with the line they stand on.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +13,7 @@ from contextlib import suppress
 from lumienv.digest import sha256
 from lumienv.errors import ManifestError
 from lumienv.paths import Path
+from lumienv.plainjson import quoted
 from lumienv.values import dataclass, field
 
 TYPE_CHECKING = False
@@ -190,7 +190,7 @@ class Manifest:
         path = os.path.expanduser(os.path.expandvars(written))  # noqa: PTH111
         if "$" in path:
             raise ManifestError(
-                f"{key} = {json.dumps(written)} has a variable that is not set",
+                f"{key} = {quoted(written)} has a variable that is not set",
                 hint="export it first, or write the path itself",
             )
         return self.directory / path
@@ -230,8 +230,9 @@ class Manifest:
 
 def inputs_of(declared: Mapping[str, Sequence[str]], schema: int) -> str:
     """`sha256:…` over what decides a resolution by the rules of this schema."""
-    written = {"schema": schema, "declared": declared}
-    text = json.dumps(written, sort_keys=True, separators=(",", ":"))
+    # As json.dumps(…, sort_keys=True, separators=(",", ":")) writes it.
+    lists = (f"{quoted(key)}:[{','.join(map(quoted, declared[key]))}]" for key in sorted(declared))
+    text = f'{{"declared":{{{",".join(lists)}}},"schema":{schema}}}'
     return f"sha256:{sha256(text.encode()).hexdigest()}"
 
 
@@ -256,6 +257,7 @@ def local_folders(manifest: Manifest) -> list[str]:
 def metadata_digest(folder: Path) -> str:
     """A digest over what a local project says about itself; where a build backend works that out, over all
     that the backend is configured with. Of a folder that is not there, an empty text."""
+    import json
     import tomllib
 
     digest = sha256()

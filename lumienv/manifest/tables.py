@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 
 from lumienv.errors import ManifestError
 from lumienv.manifest import Dependency
 from lumienv.paths import Path
+from lumienv.plainjson import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,9 +69,9 @@ class Tables:
 
     def _value_line(self, number: int, value: str | None) -> int:
         if value is not None:
-            quoted = {json.dumps(value), f"'{value}'"}
+            forms = (quoted(value), f"'{value}'")
             for later in range(number, len(self.lines)):
-                if any(form in self.lines[later] for form in quoted):
+                if any(form in self.lines[later] for form in forms):
                     return later
         return number
 
@@ -156,6 +156,8 @@ class Tables:
     ) -> Any:
         value = table.get(name or key.rpartition(".")[2], default)
         if not fits(value):
+            import json
+
             number = isinstance(value, (int, float))
             self.fail(key, f"{problem}, not {json.dumps(value)}" if number else problem)
         return value

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ from contextlib import suppress
 from lumienv.errors import StoreError
 from lumienv.overlay.trust import check_untouchable, is_revoked, noted_owner, revoke, seal_of
 from lumienv.paths import Path
+from lumienv.plainjson import loads
 from lumienv.runtime import Bind
 from lumienv.values import dataclass, field
 
@@ -112,6 +112,7 @@ class Generation:
 
     def to_json(self) -> str:
         """The text of `generation.json`."""
+        import json
         from dataclasses import asdict
 
         data = asdict(self)
@@ -219,7 +220,7 @@ def distrust(generation: Generation) -> None:
 
 
 def _parsed(path: Path, description: bytes) -> Generation:
-    data = dict(json.loads(description))
+    data = dict(loads(description))
     if data.pop("schema") != SCHEMA:
         raise StoreError(
             f"{path} was made by another version of lumienv", hint="run `lumienv sync` to make it anew"

@@ -8,13 +8,13 @@ has to belong to them still.
 """
 
 import os
-import shlex
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 
 from lumienv.digest import sha256
 from lumienv.errors import StoreError
 from lumienv.paths import Path
+from lumienv.shell import quote
 from lumienv.toml import state_folder
 
 
@@ -81,7 +81,7 @@ def check_untouchable(paths: Iterable[Path], owners: Collection[int]) -> None:
         if status.st_mode & 0o022:
             raise StoreError(
                 f"{path} could have been changed by others: it is writable for its group or for everybody",
-                hint=f"run `lumienv sync` to make it anew, or: chmod go-w {shlex.quote(str(path))}",
+                hint=f"run `lumienv sync` to make it anew, or: chmod go-w {quote(str(path))}",
             )
 
 

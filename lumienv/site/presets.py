@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from lumienv.errors import ManifestError
@@ -29,8 +28,6 @@ KNOWN: tuple[str, ...] = (*NUMBERS, "tasks", "cpus-per-node")
 """names in braces that are filled before the start; an entry whose number is not known is left out"""
 FILLED: tuple[str, ...] = (*KNOWN, "first-node", "port", "tasks-on-node", "node-cache")
 """those, and the ones that a task works out: for variables only"""
-
-_PLACEHOLDER = re.compile(r"\{([A-Za-z][\w-]*)\}")
 
 
 def preset_named(site: Site, own: Mapping[str, Preset], name: str) -> Preset:
@@ -101,7 +98,20 @@ def is_condition(text: str) -> bool:
 
 def placeholders_of(template: str) -> list[str]:
     """The names in braces."""
-    return _PLACEHOLDER.findall(template)
+    return parts_of(template)[1::2]
+
+
+def parts_of(template: str) -> list[str]:
+    """Text and names in braces in turn, text first and last."""
+    first, *pieces = template.split("{")
+    parts = [first]
+    for piece in pieces:
+        name, closed, after = piece.partition("}")
+        if closed and name[:1].isalpha() and name.replace("-", "_").isidentifier():
+            parts += [name, after]
+        else:
+            parts[-1] += "{" + piece
+    return parts
 
 
 def _value(entry: Mapping[str, Any]) -> str | bool:

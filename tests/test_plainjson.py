@@ -1,0 +1,57 @@
+"""`lumienv.plainjson` and `lumienv.shell` held against the standard library's, whose place they take."""
+
+import json
+import shlex
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lumienv.manifest import inputs_of
+from lumienv.plainjson import loads, quoted
+from lumienv.shell import quote
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
+)
+
+
+@given(VALUES, st.sampled_from([None, 1]), st.booleans())
+def test_what_was_written_as_json_is_read(value: Any, indent: int | None, ascii_only: bool) -> None:
+    text = json.dumps(value, indent=indent, ensure_ascii=ascii_only) + "\n"
+    assert loads(text.encode()) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"a"}', "1 2", "nul", "[1,]", '{"a": 1,}', "\0", '"\n"', "[NaN, -Infinity]"]
+)
+def test_what_is_no_json_is_refused_by_both(text: str) -> None:
+    try:
+        expected = repr(json.loads(text))
+    except ValueError:
+        with pytest.raises(ValueError, match=r"\w"):
+            loads(text.encode())
+    else:
+        assert repr(loads(text.encode())) == expected
+
+
+def test_bytes_that_are_no_text_are_refused() -> None:
+    with pytest.raises(ValueError, match="utf-8"):
+        loads(b'"\xff"')
+
+
+@given(st.text())
+def test_text_is_quoted_as_the_standard_library_does(text: str) -> None:
+    assert quoted(text) == json.dumps(text)
+    assert quote(text) == shlex.quote(text)
+
+
+@given(st.dictionaries(st.text(), st.lists(st.text())))
+def test_the_digest_of_the_inputs_is_over_json(declared: dict[str, list[str]]) -> None:
+    from hashlib import sha256
+
+    written = json.dumps({"schema": 7, "declared": declared}, sort_keys=True, separators=(",", ":"))
+    assert inputs_of(declared, 7) == "sha256:" + sha256(written.encode()).hexdigest()
