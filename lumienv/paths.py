@@ -26,6 +26,10 @@ class _Path(os.PathLike[str]):
     def cwd(cls) -> _Path:
         return cls(os.getcwd())
 
+    @classmethod
+    def home(cls) -> _Path:
+        return cls(os.path.expanduser("~"))
+
     def __fspath__(self) -> str:
         return self._text
 

@@ -18,6 +18,8 @@ def run(arguments: RunArguments) -> int:
     """Become the command; returns an exit status only when that was not to be or has failed."""
 
     def note(line: str) -> None:
+        if arguments.quiet:
+            return
         from lumienv.ui import Output, colored
 
         Output(arguments.quiet, color=colored(arguments.color, os.environ)).note(line)
