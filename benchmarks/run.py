@@ -10,6 +10,7 @@ from benchmarks.bench import Bench, LeftOutError, fresh
 from benchmarks.launched import launched
 from benchmarks.measure import Bar, Row, interleaved, say, started, timed
 from benchmarks.mirror import Mirror
+from benchmarks.tracing import trace
 
 _NOW = "import time; print(time.time_ns())"
 _FAMILIES = ("mpi4py", "pytorch")
@@ -84,19 +85,30 @@ def _until_python(argv: Sequence[str], env: Mapping[str, str], cwd: Path) -> Cal
     return case
 
 
+# One task of a job's step, as Slurm tells it.
+_STEP = {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
+_STEP |= {"SLURM_NNODES": "1", "SLURM_NTASKS": "1", "SLURM_STEP_NODELIST": "nid001"}
+
+
 def _own_part(bench: Bench, folder: Path) -> Iterator[Row]:
     """What lumienv does before it is gone: the runtime is a program that ends at once."""
     say("run: lumienv's own part")
-    words = [bench.lumienv, "run", "--launcher", "direct", "--", "true"]
     bare = [bench.python, "-c", "pass"]
     # LUMI's is called singularity, and is no link to an apptainer: lumienv then looks which one it is.
-    for name, remark in (("apptainer", ""), ("singularity", " named as on LUMI")):
+    for name, options, step, remark in (
+        ("apptainer", (), {}, ""),
+        ("singularity", (), {}, " named as on LUMI"),
+        ("apptainer", ("--preset", "torch-srun"), _STEP, ", with a preset in a step of Slurm's"),
+    ):
+        words = [bench.lumienv, "run", "--launcher", "direct", *options, "--", "true"]
         program = fresh(bench.work / f"no-op-{name}") / name
         shutil.copy(shutil.which("true") or "/bin/true", program)
-        env = bench.environment(LUMIENV_CACHE_DIR=str(bench.work / "run-cache"), LUMIENV_RUNTIME=str(program))
+        env = bench.environment(
+            LUMIENV_CACHE_DIR=str(bench.work / "run-cache"), LUMIENV_RUNTIME=str(program), **step
+        )
         found = interleaved(
             {
-                "lumienv": lambda env=env: timed(words, env, folder),
+                "lumienv": lambda words=words, env=env: timed(words, env, folder),
                 "python": lambda env=env: timed(bare, env, folder),
             },
             8 * bench.runs,
@@ -108,8 +120,21 @@ def _own_part(bench: Bench, folder: Path) -> Iterator[Row]:
             "python -c pass",
             found["python"],
             Bar(2.5),
-            f"{modules[0]} modules imported, by Python itself {modules[1]}",
+            f"{modules[0]} modules imported, by Python itself {modules[1]}"
+            + _asked(bench, words, env, folder),
         )
+
+
+def _asked(bench: Bench, words: Sequence[str], env: Mapping[str, str], folder: Path) -> str:
+    """What this asks of the file systems' metadata, once a job."""
+    if shutil.which("strace") is None:
+        return ""
+    made = trace(words, env, folder, bench.work / "trace-run")
+    python = trace([bench.python, "-c", "pass"], env, folder, bench.work / "trace-run")
+    return (
+        f"; {made.metadata('')} operations on metadata (Python itself {python.metadata('')}), "
+        f"{made.metadata(str(folder))} of them in the project and its store"
+    )
 
 
 def _modules(python: str, words: Sequence[str], env: Mapping[str, str], cwd: Path) -> int:
