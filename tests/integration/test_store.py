@@ -113,7 +113,10 @@ def test_what_a_job_uses_stays_until_long_after_its_end(project: Workspace, smal
         assert re.fullmatch(rf"\w+\.{job}", lease.name)
         make_old(lease)
         assert clean(project)[old.name] == f"job {job} uses it"
-        assert "Slurm cannot be asked" in clean(project, SLURM_CONF="/nowhere")[old.name]
+        # One that says nothing; for one that is missing Slurm looks again and again, for a minute.
+        (project.directory / "slurm.conf").touch()
+        unusable = str(project.directory / "slurm.conf")
+        assert "Slurm cannot be asked" in clean(project, SLURM_CONF=unusable)[old.name]
         process.communicate()
     now = time.time()
     os.utime(lease, (now, now))
