@@ -96,8 +96,13 @@ def _with_methods(cls: "type[Any]") -> "type[Any]":
     return cls
 
 
+def _replace(value: "Any", /, **changes: object) -> "Any":
+    return type(value)(**{**value.__dict__, **changes})
+
+
 if TYPE_CHECKING:
     from dataclasses import dataclass as dataclass
     from dataclasses import field as field
+    from dataclasses import replace as replace
 else:
-    dataclass, field = _dataclass, _Factory
+    dataclass, field, replace = _dataclass, _Factory, _replace

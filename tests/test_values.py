@@ -63,6 +63,9 @@ def test_a_value_has_the_fields_of_the_standard_librarys(
     assert [f.name for f in dataclasses.fields(ours)] == [f.name for f in dataclasses.fields(theirs)]
     assert ours.doubled == theirs.doubled
     assert repr(ours) == repr(theirs) == "<a>"
+    assert values.replace(ours, size=9) == dataclasses.replace(ours, size=9)
+    with pytest.raises(TypeError):
+        values.replace(ours, unknown=1)
     assert dataclasses.asdict(dataclasses.replace(ours, size=9)) == dataclasses.asdict(
         dataclasses.replace(theirs, size=9)
     )

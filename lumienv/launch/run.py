@@ -22,6 +22,7 @@ from lumienv.overlay.leases import PRINTED, lease_name, take_lease
 from lumienv.paths import Path
 from lumienv.shell import quote
 from lumienv.site import Site, load_site
+from lumienv.values import replace
 
 
 def plan_run(
@@ -60,8 +61,6 @@ def ready(
     """What is asked for, and an environment that fits it: a stale one is synced first, see `plan_run`."""
     manifest = read_manifest(find_manifest(start_folder(arguments.project, environ)))
     if arguments.presets:
-        from dataclasses import replace
-
         manifest = replace(manifest, run=replace(manifest.run, presets=arguments.presets))
     looked_at: Generation | None = None
     if arguments.mode is None and not arguments.no_sync:

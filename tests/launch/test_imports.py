@@ -143,6 +143,7 @@ def test_a_preset_imports_nothing_more(project: Path, env: dict[str, str], prese
     manifest = project / "lumienv.toml"
     manifest.write_text(manifest.read_text().replace("[run]\n", f'[run]\npreset = "{preset}"\n'))
     assert beyond_budget(project, {**env, **ALLOCATION}, "run", "true") == []
+    assert beyond_budget(project, {**env, **ALLOCATION}, "run", "--preset", preset, "true") == []
 
 
 @pytest.mark.parametrize("words", [("run", "say", "more"), ("run", "--srun", "-n1", "--", "true")])
