@@ -22,7 +22,7 @@ MODES = {
     "cotainr": ("--mode", "sif", "--builder", "cotainr", "--output", "../images/mine.sif"),
 }
 # What a store may hold; anything else was left behind.
-_STORE = {".gitignore", "generations", "current", "lock", "bin", "leases"}
+_STORE = {".gitignore", "generations", "current", "lock", "bin", "launch.sh", "leases"}
 _PROJECT = {"lumienv.toml", "pylock.lumienv.toml", ".lumienv"}
 
 
