@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from lumienv.cli.run import sync_first
 from lumienv.cli.srun_command import SlurmCommand
-from lumienv.errors import ContainerError
 from lumienv.launch.arguments import RunArguments
 from lumienv.launch.batch import (
     BatchWords,
@@ -15,6 +14,7 @@ from lumienv.launch.batch import (
     environ_of_job,
     exported_names,
     job_name,
+    submit,
 )
 from lumienv.launch.plan import LaunchPlan
 from lumienv.launch.run import planned, ready
@@ -36,7 +36,7 @@ def sbatch(words: Sequence[str]) -> int:
         sys.stdout.buffer.write(os.fsencode(script))
         sys.stdout.flush()
         return 0
-    _submit(["sbatch", *parts.submission, *parts.job], script)
+    submit([*parts.submission, *parts.job], script)
     return 0
 
 
@@ -63,23 +63,6 @@ def _say_what_export_leaves_out(plan: LaunchPlan, parts: BatchWords, output: Out
     for host in sorted(set(plan.secrets.values())) if names is not None else ():
         if host not in (names or ()):
             output.warn(f"the job needs {host} of this shell, and --export leaves it out")
-
-
-def _submit(words: list[str], script: str) -> None:
-    file = os.memfd_create("script")
-    os.write(file, os.fsencode(script))
-    os.lseek(file, 0, os.SEEK_SET)
-    os.dup2(file, 0)
-    sys.stdout.flush()
-    try:
-        os.execvp(words[0], words)  # noqa: S606 - what it prints, its status and signals are its own
-    except FileNotFoundError:
-        raise ContainerError(
-            "cannot start sbatch: there is no such program",
-            hint="there is no Slurm here; for a machine that has it: lumienv sbatch --print",
-        ) from None
-    except OSError as error:
-        raise ContainerError(f"cannot start sbatch: {error.strerror}") from None
 
 
 command = SlurmCommand(

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lumienv.errors import UsageError
+from lumienv.errors import ContainerError, UsageError
 from lumienv.launch.plan import LaunchPlan
 from lumienv.launch.shape import gpus_in
 from lumienv.launch.slurm import option_words, replaced
@@ -31,7 +31,8 @@ _SEEN_BY_SRUN = {
     "gpus-per-task": "SLURM_GPUS_PER_TASK",
     "cpus-per-task": "SLURM_CPUS_PER_TASK",
     "partition": "SLURM_JOB_PARTITION",
-    "exclusive": "SLURM_EXCLUSIVE",
+    "cpus-per-task": "SRUN_CPUS_PER_TASK",
+    "exclusive": "SBATCH_EXCLUSIVE",
 }
 
 # `leases` takes what lumienv itself would write (lumienv/overlay/leases.py): nothing is appended to a link,
@@ -100,6 +101,7 @@ def environ_of_job(environ: Mapping[str, str], job: Sequence[str]) -> dict[str, 
     What Slurm has set for the job that this runs in, if any, says nothing about that one.
     """
     ours = {name: value for name, value in environ.items() if not name.startswith(("SLURM_", "SRUN_"))}
+    ours["SLURM_JOB_ID"] = "0"
     options, _ = read_options(job, SBATCH)
     for option in options:
         if option.name in _SEEN_BY_SRUN:
@@ -160,6 +162,26 @@ def batch_script(plan: LaunchPlan, generation: Generation, manifest: Manifest, j
         missing = f"{host} has to be set when the job is submitted"
         lines.append(f"export {name}=" + (plan.quoted(value) if host is None else f'"${{{host}?{missing}}}"'))
     return "\n".join([*lines, "", f"exec {_folded(plan)}", ""])
+
+
+def submit(words: Sequence[str], script: str) -> None:
+    """Become sbatch, with the script on its standard input: what it prints, and its status, are its own.
+
+    Raises ContainerError when it cannot be started.
+    """
+    file = os.memfd_create("script")
+    os.write(file, os.fsencode(script))
+    os.lseek(file, 0, os.SEEK_SET)
+    os.dup2(file, 0)
+    try:
+        os.execvp("sbatch", ["sbatch", *words])  # noqa: S606 - this is the point
+    except FileNotFoundError:
+        raise ContainerError(
+            "cannot start sbatch: there is no such program",
+            hint="there is no Slurm here; for a machine that has it: lumienv sbatch --print",
+        ) from None
+    except OSError as error:
+        raise ContainerError(f"cannot start sbatch: {error.strerror}") from None
 
 
 def _found(generation: Generation, store: "os.PathLike[str]") -> str:

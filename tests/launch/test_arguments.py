@@ -103,7 +103,7 @@ def test_click_has_the_options_of_the_table_and_no_others() -> None:
 
 
 def test_every_option_is_a_field_of_the_arguments_and_every_launcher_can_be_chosen() -> None:
-    fields = set(RunArguments.__dataclass_fields__) - {"command"}
+    fields = set(RunArguments.__dataclass_fields__) - {"command", "options", "beside"}
     assert {option.field for option in OPTIONS} == fields
     (choices,) = {option.choices for option in OPTIONS if option.field == "launcher"}
     assert choices == LAUNCHERS
@@ -116,7 +116,7 @@ def test_every_option_has_its_variable() -> None:
     assert {variable(option) for option in OPTIONS} == {
         *("LUMIENV_PROJECT", "LUMIENV_PRINT", "LUMIENV_LAUNCHER", "LUMIENV_SRUN", "LUMIENV_NO_SYNC"),
         *("LUMIENV_ENV", "LUMIENV_BIND", "LUMIENV_QUIET", "LUMIENV_OFFLINE", "LUMIENV_MODE"),
-        *("LUMIENV_VERBOSE", "LUMIENV_COLOR", "LUMIENV_NO_PROGRESS"),
+        *("LUMIENV_VERBOSE", "LUMIENV_COLOR", "LUMIENV_NO_PROGRESS", "LUMIENV_PRESET"),
     }
 
 
