@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lumienv.launch.slurm_options import BATCH, read_options
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*/README.md"))]
 TEXTS = {page: page.read_text() for page in PAGES}
@@ -45,6 +47,8 @@ def test_every_command_that_a_page_shows_is_one(command):
     # A word with a blank is the value of an option: `--srun "-n8 --exclusive"`.
     own = [word for word in words if word.startswith("-") and " " not in word]
     options = [word.rstrip(",").partition("=")[0] for word in own]
+    if words[0] in ("srun", "sbatch"):  # Slurm's own are not in lumienv's help
+        options = [option.words[0] for option in read_options(own, BATCH)[0] if not option.known]
     assert [option for option in options if option not in help_.stdout] == []
 
 

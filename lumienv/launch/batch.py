@@ -29,7 +29,6 @@ _SEEN_BY_SRUN = {
     "gpus": "SLURM_GPUS",
     "gpus-per-node": "SLURM_GPUS_PER_NODE",
     "gpus-per-task": "SLURM_GPUS_PER_TASK",
-    "cpus-per-task": "SLURM_CPUS_PER_TASK",
     "partition": "SLURM_JOB_PARTITION",
     "cpus-per-task": "SRUN_CPUS_PER_TASK",
     "exclusive": "SBATCH_EXCLUSIVE",
@@ -42,7 +41,7 @@ _LEASE = """\
   umask 022
   lease={leases}/$(printf %s "${{SLURM_CLUSTER_NAME:-slurm}}" | tr ./ __).$SLURM_JOB_ID
   set -C
-  : >"$lease"
+  [ -e "$lease" ] || [ -L "$lease" ] || : >"$lease"
   set +C
   [ -f "$lease" ] && [ -O "$lease" ] && [ ! -L "$lease" ] && printf '%s\\n' "${{generation##*/}}" >>"$lease"
 ) 2>/dev/null"""

@@ -89,11 +89,15 @@ def test_a_login_node_asks_for_no_masks() -> None:
 
 
 def test_an_exclusive_node_is_a_whole_one() -> None:
-    launcher = ["srun", "--exclusive", "--nodes=1", "--ntasks-per-node=8", "--gpus-per-node=8"]
-    # Inside a job srun's --exclusive is about the step's processors alone.
-    assert option(applied("lumi-g", launcher=launcher, environ=IN_JOB), "cpu-bind") is None
-    whole = IN_JOB | {"SBATCH_EXCLUSIVE": "exclusive"}
-    assert option(applied("lumi-g", launcher=launcher, environ=whole), "cpu-bind") is not None
+    # As `lumienv sbatch` foresees a job.
+    job = {
+        "SLURM_JOB_ID": "0",
+        "SBATCH_EXCLUSIVE": "",
+        "SLURM_NNODES": "1",
+        "SLURM_NTASKS": "8",
+        "SLURM_GPUS_PER_NODE": "8",
+    }
+    assert option(applied("lumi-g", launcher=["srun"], environ=job), "cpu-bind") is not None
 
 
 def test_masks_hold_for_a_job_of_seven_cores_a_task_and_for_no_other() -> None:
