@@ -169,7 +169,8 @@ def submit(words: Sequence[str], script: str) -> None:
     Raises ContainerError when it cannot be started.
     """
     file = os.memfd_create("script")
-    os.write(file, os.fsencode(script))
+    with os.fdopen(file, "wb", closefd=False) as written:
+        written.write(os.fsencode(script))
     os.lseek(file, 0, os.SEEK_SET)
     os.dup2(file, 0)
     try:

@@ -42,14 +42,14 @@ def test_srun_can_be_asked_for_outside_an_allocation(project):
     assert sorted(line.split()[0] for line in lines.splitlines()) == ["0", "1"]
 
 
-def test_slurm_options_of_the_manifest_come_before_those_that_are_typed(project):
+def test_slurm_options_of_the_manifest_give_way_to_those_that_are_typed(project):
     manifest = project.directory / "lumienv.toml"
     manifest.write_text(manifest.read_text() + '[slurm]\nntasks = 3\npartition = "debug"\n')
 
     line = project.lumienv("run", "--launcher", "srun", "--srun", "--ntasks=2", "--print", "--", "true")
     ran = project.lumienv("run", "--launcher", "srun", "--srun", "--ntasks=2", "--", "python", "-c", WHO)
 
-    assert "srun --ntasks=3 --partition=debug --export=ALL --ntasks=2 /" in line
+    assert "srun --partition=debug --export=ALL --ntasks=2 /" in line
     assert len(ran.splitlines()) == 2
 
 
