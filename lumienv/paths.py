@@ -1,7 +1,8 @@
 """Paths for what `lumienv run` goes through: `pathlib` takes half as long to import as Python to start.
 
 `Path` here is a path's text with the few things that are asked on that way. All else it has `pathlib` do, and
-so it can be handed to any room; what those make of it are `pathlib`'s own. Type checkers see that one only.
+so it can be handed to any room; what those make of it are `pathlib`'s own. Type checkers see that one only, so
+nothing may ask whether a path is an instance of it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,18 @@ if TYPE_CHECKING:
     from typing import IO, Any
 
 
-class _Path(os.PathLike[str]):
+class _Whole(type(os.PathLike)):  # type: ignore[misc]
+    """What is asked of the class and not here (`Path.home`) is `pathlib`'s."""
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        import pathlib
+
+        return getattr(pathlib.Path, name)
+
+
+class _Path(os.PathLike[str], metaclass=_Whole):
     """A path of this system. Equal to, and hashed as, the one of `pathlib`."""
 
     def __init__(self, *parts: str | os.PathLike[str]) -> None:
