@@ -1,7 +1,7 @@
 """Paths for what `lumienv run` goes through: `pathlib` takes half as long to import as Python to start.
 
-`Path` here is a path's text with the few things that are asked on that way. All else it has `pathlib` do, and
-so it can be handed to any room; what those make of it are `pathlib`'s own. Type checkers see that one only, so
+`Path` here is a path's text with the few things that are asked on that way. All else it has `pathlib` do, so
+it can be handed to any room; what those make of it are `pathlib`'s own. Type checkers see that one only, and
 nothing may ask whether a path is an instance of it.
 """
 

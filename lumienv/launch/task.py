@@ -13,32 +13,33 @@ from lumienv.site.presets import parts_of
 
 # Name in small letters → (what has to be worked out before, the expression). Slurm's variables of the step
 # (srun's manual, OUTPUT ENVIRONMENT VARIABLES) are right in heterogeneous jobs, too: they tell of all parts.
+# The names begin with `_`: a variable that the user exports under one used here would be changed.
 _WORKED_OUT: Mapping[str, tuple[str, str]] = {
     # SLURM_STEP_NODELIST is like `nid005001`, `nid[005001-005002,005010],gpu-3`: the first entry, and in its
     # brackets the first number.
     "first-node": (
-        'first=${SLURM_STEP_NODELIST%%,*}; case $first in *"["*) n=${first#*"["}; '
-        'first=${first%%"["*}${n%%[]-]*};; esac',
-        '"$first"',
+        '_first=${SLURM_STEP_NODELIST%%,*}; case $_first in *"["*) _n=${_first#*"["}; '
+        '_first=${_first%%"["*}${_n%%[]-]*};; esac',
+        '"$_first"',
     ),
     # Two steps of a job, and the jobs beside it, each get one of their own; below the ports that Linux hands
     # out by itself (ip(7), ip_local_port_range).
     "port": (
-        "port=$((10000 + (${SLURM_JOB_ID:-0} + 1009 * ${SLURM_STEP_ID:-0}) % 10000))",
-        '"$port"',
+        "_port=$((10000 + (${SLURM_JOB_ID:-0} + 1009 * ${SLURM_STEP_ID:-0}) % 10000))",
+        '"$_port"',
     ),
     # SLURM_STEP_TASKS_PER_NODE is like `8(x2),3`: eight tasks on each of two nodes, then three.
     "tasks-on-node": (
-        "n=${SLURM_NODEID:-0}; IFS=,; for here in ${SLURM_STEP_TASKS_PER_NODE-}; do x=1; "
-        'case $here in *x*) x=${here##*x}; x=${x%")"};; esac; [ "$n" -lt "$x" ] && break; n=$((n - x)); '
-        'done; unset IFS; here=${here%%"("*}',
-        '"$here"',
+        "_n=${SLURM_NODEID:-0}; IFS=,; for _here in ${SLURM_STEP_TASKS_PER_NODE-}; do _x=1; "
+        'case $_here in *x*) _x=${_here##*x}; _x=${_x%")"};; esac; '
+        '[ "$_n" -lt "$_x" ] && break; _n=$((_n - _x)); done; unset IFS; _here=${_here%%"("*}',
+        '"$_here"',
     ),
     # Used only where it is this user's own: another may have put a folder or a link of that name there.
     "node-cache": (
-        'cache=@folder@/lumienv-@user@-${SLURM_JOB_ID:-0}; mkdir -m 700 "$cache" 2>/dev/null; '
-        '[ -O "$cache" ] && [ ! -L "$cache" ] || cache=$(mktemp -d)',
-        '"$cache"',
+        '_cache=@folder@/lumienv-@user@-${SLURM_JOB_ID:-0}; mkdir -m 700 "$_cache" 2>/dev/null; '
+        '[ -O "$_cache" ] && [ ! -L "$_cache" ] || _cache=$(mktemp -d)',
+        '"$_cache"',
     ),
 }
 
