@@ -12,8 +12,12 @@ checkout=${tests%/*}
 . "$tests/lab/common.sh"
 cd "$checkout"
 
-failures=() missing=() tests_ran=no slurm_started=no copy=
+failures=() missing=() tests_ran=no slurm_started=no copy= other=
+said=$(mktemp)
 finish() {
+  # pytest and what it has started; user.sh becomes setpriv, which becomes pytest.
+  [ -z "$other" ] || kill "$other" 2>/dev/null || true
+  rm -f "$said"
   [ -z "$copy" ] || rm -rf "$copy"
   [ $slurm_started = no ] || "$tests/lab/slurm-down.sh" || true
 }
@@ -128,16 +132,25 @@ fi
 if [ ${#unit[@]} -gt 0 ]; then
   stage "unit tests" run_pytest pytest "${unit[@]}" "${options[@]}"
 fi
+as_lab_user() { # becomes the same tests, from the copy, without those that say nothing about who runs them
+  chown -R "$lab_user:" "$copy"
+  local index
+  index=$(pip_index_url)
+  [ -z "$index" ] || export PIP_INDEX_URL=$index
+  export CWD=$copy LAB_PATH=$venv/bin:/usr/local/bin:/usr/bin:/bin
+  export KEEP="LUMIENV_TEST_STRICT LUMIENV_LAB_IMAGES PIP_INDEX_URL UV_INDEX_URL UV_DEFAULT_INDEX"
+  exec "$tests/lab/user.sh" "$venv/bin/pytest" -m "not once" "${integration[@]}" "${options[@]}"
+}
 if [ ${#integration[@]} -gt 0 ]; then
-  stage "integration tests as $(id -un)" run_pytest pytest "${integration[@]}" "${options[@]}"
+  # Both users' tests at once: they spend half of their time waiting, for containers and for Slurm.
   if [ "$(id -u)" = 0 ] && is_debian_amd64; then
-    chown -R "$lab_user:" "$copy"
-    index=$(pip_index_url)
-    [ -z "$index" ] || export PIP_INDEX_URL=$index
-    export CWD=$copy LAB_PATH=$venv/bin:/usr/local/bin:/usr/bin:/bin
-    export KEEP="LUMIENV_TEST_STRICT LUMIENV_LAB_IMAGES PIP_INDEX_URL UV_INDEX_URL UV_DEFAULT_INDEX"
-    stage "integration tests as $lab_user" run_pytest \
-      "$tests/lab/user.sh" "$venv/bin/pytest" -m "not once" "${integration[@]}" "${options[@]}"
+    as_lab_user </dev/null >"$said" 2>&1 &
+    other=$!
+  fi
+  stage "integration tests as $(id -un)" run_pytest pytest "${integration[@]}" "${options[@]}"
+  if [ -n "$other" ]; then
+    said_by_other() { local status=0; wait "$other" || status=$?; other=; cat "$said"; return $status; }
+    stage "integration tests as $lab_user" run_pytest said_by_other
   fi
 fi
 
