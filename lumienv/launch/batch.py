@@ -18,6 +18,8 @@ from lumienv.manifest import Manifest
 from lumienv.overlay.generation import FILE_NAME, Generation
 from lumienv.overlay.leases import FOLDER
 
+_WIDTH = 100  # columns
+
 # About the submission, not about the job: they would mean nothing in the script.
 _OF_THE_SUBMISSION = frozenset(("wait", "parsable", "test-only", "quiet", "verbose", "ignore-pbs", "version"))
 
@@ -155,7 +157,12 @@ def batch_script(plan: LaunchPlan, generation: Generation, manifest: Manifest, j
     others = tuple(entry for entry in plan.written_as if entry[0] not in own)
     plan = replace(plan, written_as=(*reversed(own.items()), *others))
     if plan.unset:
-        lines.append(f"unset -v {' '.join(plan.unset)}")
+        lines += [
+            "# What may be set for other Pythons and containers (docs/launch.md).",
+            *_unset(plan.unset),
+            "",
+        ]
+    lines += plan.comments()
     for name, value in sorted(plan.env.items()):
         host = plan.secrets.get(name)
         missing = f"{host} has to be set when the job is submitted"
@@ -182,6 +189,16 @@ def submit(words: Sequence[str], script: str) -> None:
         ) from None
     except OSError as error:
         raise ContainerError(f"cannot start sbatch: {error.strerror}") from None
+
+
+def _unset(names: Sequence[str]) -> list[str]:
+    """`unset`, a screen's width to a line."""
+    lines = ["unset -v"]
+    for name in names:
+        if len(lines[-1]) + len(name) > _WIDTH:
+            lines.append(" ")
+        lines[-1] += f" {name}"
+    return [*(f"{line} \\" for line in lines[:-1]), lines[-1]]
 
 
 def _found(generation: Generation, store: "os.PathLike[str]") -> str:

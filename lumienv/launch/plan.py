@@ -72,9 +72,12 @@ class LaunchPlan(Command):
 
     def explained(self) -> str:
         """The line, and above it in comments what of it the site and the presets gave, with its source."""
+        return "\n".join([*self.comments(), str(self)])
+
+    def comments(self) -> list[str]:
+        """What the site and the presets gave, each with its source, as comments for a shell."""
         told = (f"{what.partition('=')[0]}: {why}" for what, why in self.sources.items())
-        comments = (f"# {' '.join(line.split())}" for line in told)
-        return "\n".join([*comments, str(self)])
+        return [f"# {' '.join(line.split())}" for line in told]
 
     def beside(self, other: "LaunchPlan") -> "LaunchPlan":
         """This plan, and behind it another part of the same step, whose words begin with `:`."""
