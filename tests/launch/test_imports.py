@@ -108,11 +108,20 @@ def imported(words: list[str], project: Path, env: dict[str, str]) -> set[str]:
     return {line.rpartition("|")[2].strip() for line in lines[1:]}
 
 
+def script_imports(program: str) -> str:
+    """What the installed script imports by itself: pip's has `re`, uv's has not."""
+    if program == "-m":
+        return "pass"
+    lines = Path(program).read_text(encoding="utf-8").splitlines()
+    return "\n".join([line for line in lines if line.startswith("import ")] or ["pass"])
+
+
 def beyond_budget(project: Path, env: dict[str, str], *words: str, more: Collection[str] = ()) -> list[str]:
     """What `lumienv words…` imports and should not."""
     program = list(PROGRAM) if len(PROGRAM) == 1 else ["-m", "lumienv"]
     imported([*program, *words], project, env)  # what is kept from then on, is kept
-    found = imported([*program, *words], project, env) - imported(["-c", "pass"], project, env)
+    bare = imported(["-c", script_imports(program[0])], project, env)
+    found = imported([*program, *words], project, env) - bare
     assert {"lumienv.launch.plan", "lumienv.image.sif"} <= found
     public = {name for name in found if not name.startswith("_") or name == "__future__"}
     return sorted(name for name in public - LUMIENV if name.partition(".")[0] not in {*STANDARD, *more})
