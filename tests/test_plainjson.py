@@ -2,6 +2,8 @@
 
 import json
 import shlex
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -36,6 +38,16 @@ def test_what_is_no_json_is_refused_by_both(text: str) -> None:
             loads(text.encode())
     else:
         assert repr(loads(text.encode())) == expected
+
+
+def test_what_is_no_json_is_refused_where_json_has_not_been_imported() -> None:
+    # There the scanner has nothing to raise: it looks the exception up in json.decoder.
+    code = (
+        "import sys\nfrom lumienv.plainjson import loads\nassert 'json' not in sys.modules\n"
+        "try:\n    loads(b'{')\nexcept ValueError as error:\n    sys.stdout.write(type(error).__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "JSONDecodeError"
 
 
 def test_bytes_that_are_no_text_are_refused() -> None:
