@@ -4,6 +4,7 @@ import json
 import shlex
 import subprocess
 import sys
+import unicodedata
 from typing import Any
 
 import pytest
@@ -58,7 +59,17 @@ def test_bytes_that_are_no_text_are_refused() -> None:
 @given(st.text())
 def test_text_is_quoted_as_the_standard_library_does(text: str) -> None:
     assert quoted(text) == json.dumps(text)
-    assert quote(text) == shlex.quote(text)
+    if not any(unicodedata.category(c) == "Cc" and c not in "\t\n" for c in text):
+        assert quote(text) == shlex.quote(text)
+
+
+@pytest.mark.parametrize("text", ["\x1b]0;title\x07", "a\rb'$(id)\n\n", "\x9b2J é %s \\n", "\x7f-n"])
+def test_what_a_terminal_would_act_on_is_written_so_that_only_a_shell_reads_it(text: str) -> None:
+    word = quote(text)
+    assert not [c for c in word if unicodedata.category(c) == "Cc" and c != "\n"]
+    for shell in ("/bin/sh", "/bin/bash"):
+        words = [shell, "-c", f"exec printf '[%s]' {word}"]
+        assert subprocess.run(words, capture_output=True, check=True).stdout == f"[{text}]".encode()
 
 
 @given(st.dictionaries(st.text(), st.lists(st.text())))

@@ -77,7 +77,9 @@ class LaunchPlan(Command):
     def comments(self) -> list[str]:
         """What the site and the presets gave, each with its source, as comments for a shell."""
         told = (f"{what.partition('=')[0]}: {why}" for what, why in self.sources.items())
-        return [f"# {' '.join(line.split())}" for line in told]
+        lines = (" ".join(line.split()) for line in told)
+        # A project's own presets tell of sources, too: what they write must not act on the terminal.
+        return ["# " + "".join(c for c in line if c.isprintable()) for line in lines]
 
     def beside(self, other: "LaunchPlan") -> "LaunchPlan":
         """This plan, and behind it another part of the same step, whose words begin with `:`."""

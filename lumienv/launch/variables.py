@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from lumienv.errors import LumienvError, ManifestError, UsageError
 from lumienv.manifest import HostValue, Manifest
+from lumienv.shell import in_octal
 
 # Their shell (mvdan.cc/sh) holds the ids read-only, HOME is the user database's, and the others they read
 # themselves. Tried with Apptainer 1.4.5: the first are dropped with a line on standard error.
@@ -123,10 +124,12 @@ def carried(command: Sequence[str], values: Mapping[str, str]) -> tuple[list[str
     if not _is_value(values.get("PATH", "")):
         raise UsageError("--env PATH: it has characters that the runtime loses", hint="rename the folder")
     odd = {name: value for name, value in values.items() if name in OF_A_SHELL or not _is_value(value)}
-    words = [f'"${{{number}}}"' if is_text(word) else _bytes(word) for number, word in enumerate(command, 1)]
+    words = [
+        f'"${{{number}}}"' if is_text(word) else in_octal(word) for number, word in enumerate(command, 1)
+    ]
     # env, not export: a shell has a few variables of its own.
     line = " ".join(
-        ("exec", *(["env"] if odd else []), *(f"{name}={_bytes(odd[name])}" for name in odd), *words)
+        ("exec", *(["env"] if odd else []), *(f"{name}={in_octal(odd[name])}" for name in odd), *words)
     )
     kept = {name: value for name, value in values.items() if name not in odd}
     return ["/bin/sh", "-c", line, "sh", *(word if is_text(word) else "" for word in command)], kept
@@ -140,12 +143,3 @@ def check_size(words: Sequence[str], env: Mapping[str, str]) -> None:
             f"the command and its environment are {size / 1e6:.1f} MB long; the runtime takes 1 MB",
             hint="put long values, or the list of arguments, into a file",
         )
-
-
-def _bytes(text: str) -> str:
-    """A shell's word for any bytes but NUL, in ASCII. Newlines at the end, which `$(…)` drops, follow."""
-    raw = text.encode("utf-8", "surrogateescape")
-    body = raw.rstrip(b"\n")
-    octal = "".join(chr(byte) if chr(byte).isalnum() and byte < 128 else f"\\{byte:03o}" for byte in body)
-    ends = "\n" * (len(raw) - len(body))
-    return f"\"$(printf '{octal}')\"" + (f"'{ends}'" if ends else "")

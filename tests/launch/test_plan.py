@@ -309,11 +309,13 @@ def test_the_users_variables_go_before_a_presets_even_those_of_each_task(stage: 
 
 
 def test_what_the_site_gave_is_explained_in_comments_that_a_shell_passes_over(stage: Stage) -> None:
-    ours = Preset("ours", settings=(Setting("A", "a b", "one\nrm -rf /"), Setting("B", "{SLURM_PROCID}")))
+    ours = Preset(
+        "ours", settings=(Setting("A", "a b", "o\x1b[2Jne\nrm -rf /"), Setting("B", "{SLURM_PROCID}"))
+    )
     site = Site("here", presets={"ours": ours})
     environ = stage.environ | {"SLURM_PROCID": "3"}
     plan = stage.plan("x", run={"presets": ("ours",)}, site=site, environ=environ)
-    assert plan.explained().splitlines()[:2] == ["# A: preset ours: one rm -rf /", "# B: preset ours"]
+    assert plan.explained().splitlines()[:2] == ["# A: preset ours: o[2Jne rm -rf /", "# B: preset ours"]
     direct, printed = run_both(plan, environ)
     assert shown(["/bin/sh", "-c", plan.explained()], environ) == printed == direct
     assert (direct[1]["SINGULARITYENV_A"], direct[1]["SINGULARITYENV_B"]) == ("a b", "3")
