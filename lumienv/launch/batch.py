@@ -163,11 +163,11 @@ def batch_script(plan: LaunchPlan, generation: Generation, manifest: Manifest, j
             "",
         ]
     lines += plan.comments()
-    for name, value in sorted(plan.env.items()):
-        host = plan.secrets.get(name)
-        missing = f"{host} has to be set when the job is submitted"
-        lines.append(f"export {name}=" + (plan.quoted(value) if host is None else f'"${{{host}?{missing}}}"'))
-    return "\n".join([*lines, "", f"exec {_folded(plan)}", ""])
+    missing = "has to be set when the job is submitted"
+    lines += [f"export {name}={plan.word_for(name, missing)}" for name in plan.exported]
+    by_env = [f"{name}={plan.word_for(name, missing)}" for name in plan.of_a_shell]
+    start = " ".join(["exec", *(["env", *by_env] if by_env else []), _folded(plan)])
+    return "\n".join([*lines, "", start, ""])
 
 
 def submit(words: Sequence[str], script: str) -> None:

@@ -229,14 +229,10 @@ def _launch(
     pieces += [piece for piece in plan.written_as if piece[1] == ':"$PATH"']
     plan = replace(plan, written_as=tuple(pieces))
     lines = [f"unset {' '.join(plan.unset)}"] if plan.unset else []
-    for name, value in sorted(plan.env.items()):
+    for name in filter(str.isidentifier, plan.exported):  # what else there is no shell can hold
+        given = f"export {name}={plan.word_for(name)}"
         host = plan.secrets.get(name)
-        if not name.isidentifier():
-            continue  # no shell can hold it
-        if host is not None:
-            lines.append(f'[ -z "${{{host}+set}}" ] || export {name}="${{{host}}}"')
-        else:
-            lines.append(f"export {name}={plan.quoted(value)}")
+        lines.append(given if host is None else f'[ -z "${{{host}+set}}" ] || {given}')
     words = list(plan.argv)
     # A site's folder may be there on some nodes alone, and the project's own is another when it was moved.
     optional = {entry.path for entry in site.binds if entry.optional or entry.in_jobs}
@@ -256,7 +252,8 @@ def _launch(
         words = words[:at]
         shown = ['"$lumienv_runtime"' if word == runtime.program else plan.quoted(word) for word in words]
     else:
-        shown = [plan.quoted(word) for word in words]
+        by_env = [f"{name}={plan.word_for(name)}" for name in plan.of_a_shell]
+        shown = [*(["env", *by_env] if by_env else []), *map(plan.quoted, words)]
     lines.append(f'exec {" ".join(shown)} "$@"')
     return "".join(f"{line}\n" for line in lines if line)
 

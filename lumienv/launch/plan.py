@@ -18,11 +18,11 @@ from lumienv.manifest import Manifest
 from lumienv.overlay.generation import Generation
 from lumienv.runtime import Bind, Command, Surroundings
 from lumienv.runtime.host import Host
-from lumienv.runtime.singularity import Singularity, find
+from lumienv.runtime.singularity import find
 from lumienv.shell import quote
 from lumienv.site import Preset, Site, SiteBind
 from lumienv.site.presets import preset_named, read_presets
-from lumienv.values import dataclass, field
+from lumienv.values import dataclass, field, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,17 +58,26 @@ class LaunchPlan(Command):
         Secrets are named, not written. The generation is written as what `current` leads to when the line
         starts, so that a script with it still works after later syncs.
         """
-        words: list[str] = []
-        of_a_shell: list[str] = []
-        for name, value in sorted(self.env.items()):
-            host = self.secrets.get(name)
-            word = f"{name}={self.quoted(value)}" if host is None else f'{name}="${{{host}?}}"'
-            (of_a_shell if name in OF_A_SHELL else words).append(word)
-        unset = [name for name in self.unset if name in self.set_here]
+        words = [f"{name}={self.word_for(name)}" for name in self.exported]
+        by_env = [word for name in self.unset if name in self.set_here for word in ("-u", name)]
+        by_env += [f"{name}={self.word_for(name)}" for name in self.of_a_shell]
         # Not all that is set is set by `env`: its words could be seen in the process list.
-        if unset or of_a_shell:
-            words += ["env", *(word for name in unset for word in ("-u", name)), *of_a_shell]
-        return " ".join([*words, *map(self.quoted, self.argv)])
+        return " ".join([*words, *(["env", *by_env] if by_env else []), *map(self.quoted, self.argv)])
+
+    @property
+    def exported(self) -> list[str]:
+        """The names in `env` that a shell hands on when it is told to."""
+        return sorted(self.env.keys() - OF_A_SHELL)
+
+    @property
+    def of_a_shell(self) -> list[str]:
+        """The names in `env` that a shell would keep for itself, or refuse: for `env` to set."""
+        return sorted(self.env.keys() & OF_A_SHELL)
+
+    def word_for(self, name: str, missing: str = "") -> str:
+        """A variable's value for a shell; a secret's name, and what to say where it is `missing`."""
+        host = self.secrets.get(name)
+        return self.quoted(self.env[name]) if host is None else f'"${{{host}?{missing}}}"'
 
     def explained(self) -> str:
         """The line, and above it in comments what of it the site and the presets gave, with its source."""
@@ -83,15 +92,15 @@ class LaunchPlan(Command):
 
     def beside(self, other: "LaunchPlan") -> "LaunchPlan":
         """This plan, and behind it another part of the same step, whose words begin with `:`."""
-        return LaunchPlan(
-            (*self.argv, *other.argv),
-            {**self.env, **other.env},
-            tuple(dict.fromkeys((*self.unset, *other.unset))),
-            {**self.secrets, **other.secrets},
-            self.set_here | other.set_here,
-            self.written_as,
-            {**self.sources, **other.sources},
-            tuple(dict.fromkeys((*self.notes, *other.notes))),
+        return replace(
+            self,
+            argv=(*self.argv, *other.argv),
+            env={**self.env, **other.env},
+            unset=tuple(dict.fromkeys((*self.unset, *other.unset))),
+            secrets={**self.secrets, **other.secrets},
+            set_here=self.set_here | other.set_here,
+            sources={**self.sources, **other.sources},
+            notes=tuple(dict.fromkeys((*self.notes, *other.notes))),
         )
 
     def quoted(self, text: str) -> str:
@@ -158,68 +167,84 @@ def launch_plan(
     to the manifest's. `later`: it will start another day, perhaps on another node, so that what is to be
     bound is not looked at. Raises ManifestError for those, ContainerError without a runtime.
     """
-    for folder in generation.editable if not later else ():
+    if not later:
+        _check_editable(generation)
+    runtime = runtime_of(generation, environ)
+    container = generation.base_kind != "host"
+    given, secrets = variables(manifest, environ, env, container=container)
+    presets = [preset_named(site, own_presets(manifest), name) for name in manifest.run.presets]
+    family = site.family_of(generation.image_prefix)
+    applied = apply_presets(site, presets, family, launcher, {**environ, **given})
+    values = {**applied.values, **given}
+
+    elsewhere = applied.shape.slurm and "SLURMD_NODENAME" not in environ
+    site_binds, missing = _site_binds(site, generation, family, environ, elsewhere=elsewhere, later=later)
+    binds = merged(site_binds, manifest, bind, generation, look=not later)
+    if container:
+        binds = with_project(binds, str(manifest.directory))
+
+    started, around = _started(runtime, generation, manifest.run.entry, command, values, binds, environ)
+    prefix = f"{runtime.flavour.upper()}ENV_" if container else ""
+    of_the_task = {name: text for name, text in applied.of_the_task.items() if name not in given}
+    user = environ.get("USER") or str(os.geteuid())
+    words: Sequence[str] = (*task_words(of_the_task, prefix, str(site.node_local), user), *started.argv)
+    if launcher:
+        srun = with_processors((launcher[0], *applied.options, *launcher[1:]), applied.options, environ)
+        words = (*reaching(srun, sorted(started.env)), *_without_colons(words))
+
+    unset = (*withheld(runtime.flavour, generation.image_prefix, environ), *started.unset)
+    notes = [
+        *preset_notes(presets, applied.shape, launcher),
+        *missing_binds(site, missing),
+        *loop_devices(site, generation, runtime.flavour, applied.shape),
+    ]
+    if container:
+        notes += filter(None, (unseen_folder(binds), unused_binds(runtime.flavour, environ, binds)))
+    return LaunchPlan(
+        tuple(words),
+        started.env,
+        tuple(name for name in dict.fromkeys(unset) if name not in started.env),
+        # Not PATH: what the overlay is in front of is not the host's alone.
+        secrets={f"{prefix}{name}": host for name, host in secrets.items() if name != "PATH"},
+        set_here=frozenset(name for name in unset if name in environ),
+        written_as=_written_as(generation, manifest, environ),
+        sources=_sources(applied, values, site, site_binds),
+        notes=tuple(notes),
+        binds=around.binds,
+    )
+
+
+def _check_editable(generation: Generation) -> None:
+    for folder in generation.editable:
         if not os.path.isdir(folder):  # noqa: PTH112 - imports next to nothing
             raise ManifestError(
                 f"the folder {folder}, which is installed editable, is gone",
                 hint="put it back, or say in [sources] where it is now and run `lumienv sync`",
             )
-    runtime = runtime_of(generation, environ)
-    container = generation.base_kind != "host"
-    values, secrets = variables(manifest, environ, env, container=container)
-    presets = [preset_named(site, own_presets(manifest), name) for name in manifest.run.presets]
-    family = site.family_of(generation.image_prefix)
-    applied = apply_presets(site, presets, family, launcher, {**environ, **values})
-    values = {**applied.values, **values}
-    elsewhere = applied.shape.slurm and "SLURMD_NODENAME" not in environ
-    site_binds, missing = _site_binds(site, generation, family, environ, elsewhere=elsewhere, later=later)
-    binds = merged(site_binds, manifest, bind, generation, look=not later)
-    unseen: list[str | None] = []
-    if container:
-        binds = with_project(binds, str(manifest.directory))
-        unseen = [unseen_folder(binds), unused_binds(runtime.flavour, environ, binds)]
+
+
+def _started(
+    runtime: "Runtime",
+    generation: Generation,
+    entry: str,
+    command: Sequence[str],
+    values: Mapping[str, str],
+    binds: Sequence[Bind],
+    environ: Mapping[str, str],
+) -> tuple[Command, Surroundings]:
+    """What starts the command on its base, and what the command finds around it. Raises UsageError."""
     if generation.entrance.live:
         live = _LIVE.format(activation=generation.entrance.live, prefix=quote(generation.prefix))
         # -p: nothing of the caller's shell takes part, neither BASH_ENV nor exported functions.
         command = ["bash", "-p", "-c", live, "bash", *command]
+    container = generation.base_kind != "host"
     if container:
         command, values = carried(command, values)
     around = surroundings_of(generation, values, binds)
-    started = runtime.launch(
-        generation.image,
-        command,
-        around,
-        inherited=environ,
-        entry=manifest.run.entry,
-    )
-    prefix = f"{runtime.flavour.upper()}ENV_" if isinstance(runtime, Singularity) else ""
-    of_the_task = {name: text for name, text in applied.of_the_task.items() if name not in values}
-    user = environ.get("USER") or str(os.geteuid())
-    wrap = task_words(of_the_task, prefix, str(site.node_local), user)
-    asked = launcher
-    if launcher:
-        launcher = with_processors((launcher[0], *applied.options, *launcher[1:]), applied.options, environ)
+    started = runtime.launch(generation.image, command, around, inherited=environ, entry=entry)
     if container:
         check_size(started.argv, started.environment(environ))
-    words = (*wrap, *started.argv)
-    secrets.pop("PATH", None)  # what the overlay is in front of, not the host's alone
-    unset = (*withheld(runtime.flavour, generation.image_prefix, environ), *started.unset)
-    return LaunchPlan(
-        (*reaching(launcher, sorted(started.env)), *(_without_colons(words) if launcher else words)),
-        started.env,
-        tuple(name for name in dict.fromkeys(unset) if name not in started.env),
-        {f"{prefix}{name}": host for name, host in secrets.items()},
-        frozenset(name for name in unset if name in environ),
-        _written_as(generation, manifest, environ),
-        _sources(applied, values, site, site_binds),
-        (
-            *preset_notes(presets, applied.shape, asked),
-            *missing_binds(site, missing),
-            *loop_devices(site, generation, runtime.flavour, applied.shape),
-            *filter(None, unseen),
-        ),
-        binds=around.binds,
-    )
+    return started, around
 
 
 def own_presets(manifest: Manifest) -> Mapping[str, Preset]:

@@ -27,6 +27,8 @@ OF_A_SHELL = {
         "IFS",
         "OPTIND",
         "OPTARG",
+        "UID",
+        "EUID",
         "PPID",
         "LINENO",
         "RANDOM",

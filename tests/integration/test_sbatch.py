@@ -166,7 +166,7 @@ def test_the_printed_script_runs_with_next_to_nothing_of_the_shell_and_no_lumien
 
 
 def test_a_secret_that_did_not_reach_the_job_is_named_and_nothing_runs(jobs: Jobs) -> None:
-    assert "TOKEN has to be set when the job is submitted" in jobs.out("no-secret")
+    assert "TOKEN: has to be set when the job is submitted" in jobs.out("no-secret")
     assert "[" not in jobs.out("no-secret").partition("TOKEN")[2]
     assert job_field(jobs.ids["no-secret"], "JobState") == "FAILED"
 

@@ -92,6 +92,18 @@ def test_words_and_values_reach_srun_as_they_are(
     assert seen["TREE"] == tree
 
 
+def test_variables_that_shells_keep_for_themselves_are_set_all_the_same(
+    generation: Generation, manifest: Manifest, bash: Bash
+) -> None:
+    # Without a container names have no prefix.
+    env = {"IFS": "x y", "UID": "5", "SHLVL": "7", "RANDOM": "z", "PPID": "1", "SHELLOPTS": "o", "A": "1"}
+    plan = LaunchPlan(("srun", "x y"), env)
+    words, seen = bash.words_and_env(batch_script(plan, generation, manifest, []))
+    assert words == ["x y"]
+    kept = {"UID", "RANDOM", "SHLVL", "A"}  # the shell that shows them has others of its own
+    assert {name: seen[name] for name in kept} == {name: env[name] for name in kept}
+
+
 def test_a_secret_is_named_and_missed_before_anything_starts(
     generation: Generation, manifest: Manifest, bash: Bash
 ) -> None:
@@ -101,7 +113,7 @@ def test_a_secret_is_named_and_missed_before_anything_starts(
     assert bash.words_and_env(script, TOKEN="a $(b)")[1]["ENV_TOKEN"] == "a $(b)"
     done = bash.run(script)
     assert (done.returncode != 0, done.stdout) == (True, b"")
-    assert b"TOKEN has to be set when the job is submitted" in done.stderr
+    assert b"TOKEN: has to be set when the job is submitted" in done.stderr
 
 
 def test_what_must_not_reach_the_command_is_unset(

@@ -370,7 +370,7 @@ def test_stale_variables_of_another_launch_are_taken_back(stage: Stage) -> None:
 def test_without_a_container_the_program_is_started_with_the_plans_variables(tmp_path: Path) -> None:
     stage = Stage(tmp_path, kind="host", entrance=Entrance({"MKL": "1"}))
     stage.generation = replace(stage.generation, runtime="host")
-    stage.write()
+    stage.write(env={"PPID": "5", "RANDOM": "mine"})  # shells keep these for themselves
     python = stage.generation.carrier / "bin" / "python"
     python.write_text((stage.programs / "singularity").read_text())
     python.chmod(0o755)
@@ -380,6 +380,7 @@ def test_without_a_container_the_program_is_started_with_the_plans_variables(tmp
     assert started.words == ["a b"]
     assert started.env["PATH"] == f"{python.parent}:{stage.environ['PATH']}"
     assert (started.env["MKL"], started.env["MINE"]) == ("1", "1")
+    assert started.env["RANDOM"] == "mine"
 
 
 def test_a_call_outside_slurm_leaves_one_lease_for_the_node(stage: Stage) -> None:
