@@ -42,7 +42,7 @@ class LaunchPlan(Command):
     secrets: Mapping[str, str] = field(default_factory=dict)
     """names in `env` whose value is the host's: name → the host's variable"""
     set_here: frozenset[str] = frozenset()
-    """those of `unset` that the shell for which this was planned has"""
+    """those of `unset` that make a difference in the shell for which this was planned"""
     written_as: tuple[tuple[str, str], ...] = ()
     """pieces of the words, and the shell's expressions to print for them: see `__str__`"""
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -206,12 +206,20 @@ def launch_plan(
         tuple(name for name in dict.fromkeys(unset) if name not in started.env),
         # Not PATH: what the overlay is in front of is not the host's alone.
         secrets={f"{prefix}{name}": host for name, host in secrets.items() if name != "PATH"},
-        set_here=frozenset(name for name in unset if name in environ),
+        set_here=frozenset(name for name in unset if name in environ and not _is_folder_here(name, environ)),
         written_as=_written_as(generation, manifest, environ),
         sources=_sources(applied, values, site, site_binds),
         notes=tuple(notes),
         binds=around.binds,
     )
+
+
+def _is_folder_here(name: str, environ: Mapping[str, str]) -> bool:
+    """Whether this is PWD, and by it a runtime starts where it would without: no line has to unset it."""
+    try:
+        return name == "PWD" and environ["PWD"] == os.getcwd()  # noqa: PTH109
+    except OSError:
+        return False
 
 
 def _check_editable(generation: Generation) -> None:

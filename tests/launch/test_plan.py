@@ -445,6 +445,19 @@ def test_a_printed_line_uses_one_generation_throughout(host: Stage) -> None:
     assert old not in printed[1]["PATH"]
 
 
+def test_a_line_unsets_the_name_of_the_folder_only_where_that_is_a_link(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.mkdir()
+    link.symlink_to(real)
+    monkeypatch.chdir(real)
+    assert "-u PWD" not in str(stage.plan("x", environ=stage.environ | {"PWD": str(real.resolve())}))
+    plan = stage.plan("x", environ=stage.environ | {"PWD": str(link)})
+    assert "-u PWD" in str(plan)
+    assert "PWD" in plan.unset
+
+
 def test_a_line_names_the_variables_to_leave_out() -> None:
     plan = LaunchPlan(("env",), {"A": "x y"}, unset=("B", "C", "D"), set_here=frozenset({"B", "C"}))
     seen = subprocess.run(
