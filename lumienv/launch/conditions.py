@@ -58,7 +58,7 @@ class Circumstances:
             return here == value if compared else bool(here)
         if not compared:
             if condition == "allocated":
-                return not self.environ.keys().isdisjoint(_OF_A_JOB)
+                return "SLURM_JOB_ID" in self.environ
             if condition in ("gpus", "no-gpus"):
                 has_gpus = self.shape.gpus_per_node is not None or bool(
                     self.environ.get("SLURM_GPUS_ON_NODE")
@@ -76,8 +76,6 @@ class Circumstances:
         return name in self.asked or (not in_step and bool(self.environ.get(_VARIABLES.get(name, ""))))
 
 
-# The first in a job; the others also in what `lumienv sbatch` foresees of one (launch.batch).
-_OF_A_JOB = ("SLURM_JOB_ID", "SLURM_JOB_PARTITION", "SLURM_EXCLUSIVE")
 _CPUS = ("SRUN_CPUS_PER_TASK", "SLURM_CPUS_PER_TASK")
 
 

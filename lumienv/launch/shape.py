@@ -128,10 +128,10 @@ def _gpus_of(
 
 
 def _has_whole_nodes(asked: Mapping[str, str], environ: Mapping[str, str], site: Site) -> bool:
-    # In a job --exclusive is about steps: this one's processors are no other's (srun's manual).
-    if "exclusive" in asked and "SLURM_JOB_ID" not in environ:
-        return True
-    if "SBATCH_EXCLUSIVE" in environ:  # as --exclusive (sbatch's manual); a job has its submitter's variables
+    # In a job --exclusive is about steps: this one's processors are no other's. The job has its submitter's
+    # variables. With `=user` or `=mcs` others of one's own may be on the node (srun's and sbatch's manuals).
+    exclusive = environ.get("SBATCH_EXCLUSIVE") if "SLURM_JOB_ID" in environ else asked.get("exclusive")
+    if exclusive is not None and exclusive not in ("user", "mcs"):
         return True
     # Of a job's own partition srun cannot be told another.
     return (environ.get("SLURM_JOB_PARTITION") or asked.get("partition", "")) in site.whole_node_partitions

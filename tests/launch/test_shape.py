@@ -109,9 +109,11 @@ def test_gpus_of_a_node_are_found_however_they_were_asked_for(
     ("words", "environ", "whole"),
     [
         ("--exclusive", {}, True),
-        ("--exclusive=user", {}, True),
+        ("--exclusive=user", {}, False),
         ("--exclusive", JOB, False),
         ("", JOB | {"SBATCH_EXCLUSIVE": "1"}, True),
+        ("", JOB | {"SBATCH_EXCLUSIVE": "user"}, False),
+        ("", {"SBATCH_EXCLUSIVE": "1"}, False),
         ("-p whole", {}, True),
         ("", JOB | {"SLURM_JOB_PARTITION": "whole"}, True),
         ("-p whole", JOB, False),
