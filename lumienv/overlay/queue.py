@@ -11,7 +11,7 @@ from lumienv.errors import ContainerError
 from lumienv.overlay.leases import cluster_name
 from lumienv.runtime.process import capture
 
-_TIMEOUT = 60.0  # seconds: LUMI's controller takes its time now and then
+_TIMEOUT = 30.0  # seconds: LUMI's controller takes its time now and then; Slurm itself tries for minutes
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ def ask_queue(environ: Mapping[str, str]) -> Queue | None:
     env |= {"SLURM_TIME_FORMAT": "standard"}
     try:
         asked = capture(["squeue", "-h", "-a", "-o", "%A|%U|%S"], env=env, timeout=_TIMEOUT)
+        if asked.returncode != 0:
+            return None
         told = capture(["scontrol", "show", "config"], env=env, timeout=_TIMEOUT)
     except ContainerError:
-        return None
-    if asked.returncode != 0:
         return None
     jobs: dict[str, float | None] = {}
     own = set()
