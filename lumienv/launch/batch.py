@@ -212,7 +212,7 @@ def _check(generation: Generation, manifest: Manifest) -> str:
     """What a later sync may have made of `current` is another carrier, or for another image."""
     # As the description has them: JSON, one to a line.
     told = [f'"mode": "{generation.mode}"', f'"identity": "{generation.identity}"']
-    tests = " && ".join(f'grep -qF {shlex.quote(text)} "$generation/{FILE_NAME}"' for text in told)
+    tests = " && ".join(f'grep -qsF {shlex.quote(text)} "$generation/{FILE_NAME}"' for text in told)
     problem = (
         f"error: the environment of {manifest.directory} is gone, or is of another image or mode than this "
         "script was written for\nhelp: run `lumienv sync` on a login node, and write the script anew with "
@@ -228,7 +228,11 @@ def _comment(text: str) -> str:
 def _directive(word: str) -> str:
     """An option as sbatch reads it from a script: in quotes a backslash takes back what it and `"` mean."""
     if not word.isprintable():
-        raise UsageError(f"{word!r} cannot be written into a batch script")
+        name = _comment(word.partition("=")[0])
+        raise UsageError(
+            f"the value of {name} has a newline or another character that no #SBATCH line can hold",
+            hint="take it out of [slurm] in lumienv.toml, or of what was typed",
+        )
     if all(c.isalnum() or c in "-_=.,:/%+@[]" for c in word):
         return word
     name, joined, value = word.partition("=")

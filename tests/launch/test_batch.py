@@ -137,6 +137,9 @@ def test_a_later_sync_is_followed_and_another_image_refused(
     done = bash.run(script)
     assert (done.returncode, done.stdout) == (1, b"")
     assert b"lumienv sync" in done.stderr
+    (manifest.store_path / "current").unlink()
+    gone = bash.run(script)
+    assert (gone.returncode, gone.stderr) == (1, done.stderr)
 
 
 def test_an_environment_that_is_not_current_is_named_itself(
@@ -227,7 +230,7 @@ def test_a_directive_is_read_back_as_it_was(tmp_path_factory: pytest.TempPathFac
 
 
 def test_an_option_over_two_lines_is_refused(generation: Generation, manifest: Manifest) -> None:
-    with pytest.raises(UsageError, match="batch script"):
+    with pytest.raises(UsageError, match="--comment has a newline"):
         batch_script(LaunchPlan(("srun", "x")), generation, manifest, ["--comment=a\nb"])
 
 
