@@ -37,10 +37,12 @@ def parse_slurm(words: Sequence[str], environ: Mapping[str, str], program: Slurm
                     hint="in it, write for example: lumienv srun --het-group=0 -- … : --het-group=1 -- …",
                 )
             if waiting[0][:1] != "-" or waiting[0] == "-":
+                line = _shown(program, [*words[: len(words) - len(waiting)], "--", *waiting])
+                own = "\na script of your own is for sbatch itself: write `lumienv run -- …` in it"
                 raise UsageError(
                     f"{waiting[0]} is no option of {program.name}'s",
-                    hint="put `--` between the options and the command: "
-                    + _shown(program, [*words[: len(words) - len(waiting)], "--", *waiting]),
+                    hint=f"put `--` between the options and the command: {line}"
+                    + (own if program.name == "sbatch" else ""),
                 )
             typed += next_options(waiting, program)
             continue
@@ -66,12 +68,22 @@ def parse_slurm(words: Sequence[str], environ: Mapping[str, str], program: Slurm
     if program.name == "srun":
         for place, word in enumerate(command):
             if word == ":" and "--" in command[place + 1 :]:
-                beside = (parse_slurm(command[place + 1 :], {}, program),)
+                beside = (_part(command[place + 1 :], program),)
                 command = command[:place]
                 break
     options = [word for option in typed for word in option.words]
     read = replace(arguments(command, values), options=tuple(options))
     return replace(read, beside=(*beside, *beside[0].beside)) if beside else read
+
+
+def _part(words: Sequence[str], program: SlurmProgram) -> RunArguments:
+    read = parse_slurm(words, {}, program)
+    if read != RunArguments(read.command, quiet=read.quiet, options=read.options, beside=read.beside):
+        raise UsageError(
+            "behind `:` only options of srun's can stand",
+            hint="lumienv's own stand in front of the first `--`, and hold for all parts of the step",
+        )
+    return read
 
 
 def misspelt(words: Sequence[str], program: SlurmProgram) -> list[str]:

@@ -177,6 +177,8 @@ def test_another_colon_is_the_commands(command: list[str]) -> None:
         (["--mode=zip", "--", "x"], "--mode can be venv, squashfs, sif, not zip", ""),
         (["--env", "--", "x"], "--env needs a value", ""),
         (["--print=yes", "--", "x"], "--print takes no value", ""),
+        (["--", "x", ":", "--env=A=1", "--", "y"], "behind `:`", "in front of the first `--`"),
+        (["--", "x", ":", "-n1", "--", "y", ":", "--print", "--", "z"], "behind `:`", "for all parts"),
     ],
 )
 def test_a_mistake_is_a_sentence_that_shows_what_to_type(words: list[str], message: str, hint: str) -> None:
@@ -184,6 +186,12 @@ def test_a_mistake_is_a_sentence_that_shows_what_to_type(words: list[str], messa
         parse_slurm(words, {}, SRUN)
     assert message in caught.value.message
     assert hint in (caught.value.hint or "")
+
+
+def test_sbatch_says_what_to_do_with_a_script_of_ones_own() -> None:
+    with pytest.raises(UsageError, match=r"job\.sh is no option of sbatch's") as caught:
+        parse_slurm(["-N1", "job.sh"], {}, BATCH)
+    assert "lumienv run -- …" in (caught.value.hint or "")
 
 
 def test_sbatch_says_how_to_write_a_heterogeneous_job() -> None:
