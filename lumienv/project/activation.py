@@ -13,7 +13,7 @@ from lumienv.site import Site
 
 # What a shell keeps for itself: the number of shells around it, the program it started last, where it was
 # before, its prompt. No program looks at these, and without a shell in between there is nothing to keep.
-OF_A_SHELL = ("SHLVL", "_", "OLDPWD", "PS1", "PROMPT_COMMAND")
+SHELLS_OWN = ("SHLVL", "_", "OLDPWD", "PS1", "PROMPT_COMMAND")
 
 _SHOW = "import json, os; print(json.dumps({os.fsdecode(k): os.fsdecode(v) for k, v in os.environb.items()}))"
 
@@ -41,7 +41,7 @@ def activation_differences(
     return [
         Difference(name, recorded.get(name), live.get(name))
         for name in sorted(recorded.keys() | live.keys())
-        if name not in OF_A_SHELL and recorded.get(name) != live.get(name)
+        if name not in SHELLS_OWN and recorded.get(name) != live.get(name)
     ]
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from lumienv.errors import LumienvError, StoreError
+from lumienv.errors import LumienvError, ManifestError, StoreError
+from lumienv.launch.binds import user_bind
 from lumienv.launch.run import changed_sources
 from lumienv.lockfile import read_lock
 from lumienv.manifest import HostValue
@@ -188,11 +189,16 @@ def check_run_table(case: Case) -> Iterator[Finding]:
             facts = f"[run] env: {name} is taken from the host, where {value.name} is not set"
             yield Finding("[run]", PROBLEM, facts, f"export {value.name}=…")
     for text in manifest.run.bind:
-        source = manifest.directory / os.path.expanduser(text.split(":")[0])  # noqa: PTH111
+        try:
+            source = user_bind(text, manifest, look=False).source
+        except ManifestError as error:
+            found = True
+            yield Finding("[run]", PROBLEM, error.message, error.hint or "")
+            continue
         if not is_there(source):
             found = True
             facts = f"[run] bind: {source} does not exist here, and no container starts without it"
-            yield Finding("[run]", PROBLEM, facts, f"mkdir -p {shlex.quote(str(source))}, or remove the bind")
+            yield Finding("[run]", PROBLEM, facts, f"mkdir -p {shlex.quote(source)}, or remove the bind")
     if not found and (manifest.run.env or manifest.run.bind):
         parts = [(len(manifest.run.env), "variables"), (len(manifest.run.bind), "binds")]
         said = listed([f"{number} {what}" for number, what in parts if number])

@@ -120,7 +120,10 @@ def check_presets(case: Case) -> Iterator[Finding]:
         found = list(_preset(case, preset))
         for finding in found:
             verdict = NOTE if finding.verdict == PROBLEM and not used else finding.verdict
-            yield Finding(what, verdict, finding.facts, finding.remedy, finding.source)
+            remedy = finding.remedy
+            if remedy == _PROFILE and name in own:
+                remedy = f"mend [preset.{name}] in lumienv.toml"
+            yield Finding(what, verdict, finding.facts, remedy, finding.source)
         if not found:
             where = "" if case.machine.is_compute_node else "; devices are looked at on compute nodes"
             yield Finding(what, FINE, f"{_contents(preset)}{where}")

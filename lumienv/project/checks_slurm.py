@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lumienv.errors import ContainerError
+from lumienv.launch.slurm import option_words
 from lumienv.project.finding import FINE, NOTE, PROBLEM, UNKNOWN, Case, Finding, Machine, last_line, listed
 
 _COMMANDS = ("srun", "sbatch", "salloc", "squeue", "scontrol")
@@ -106,11 +107,7 @@ def _access(case: Case, partitions: Mapping[str, Partition]) -> Iterator[Finding
             return
         if down:
             yield Finding("[slurm]", NOTE, f"the partition {listed(down)} is not up: jobs wait", "sinfo -s")
-    words = [
-        f"--{key}" if value is True else f"--{key}={value}"
-        for key, value in options.items()
-        if key in _ACCESS and value is not False
-    ]
+    words = option_words({key: value for key, value in options.items() if key in _ACCESS})
     if not words:
         return
     try:

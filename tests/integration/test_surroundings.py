@@ -13,7 +13,7 @@ from workspace import make_workspace
 
 from lumienv.overlay.generation import current_generation
 from lumienv.project import open_project
-from lumienv.project.activation import OF_A_SHELL, activation_differences
+from lumienv.project.activation import SHELLS_OWN, activation_differences
 
 STALE = {
     **{
@@ -71,7 +71,7 @@ def shared(lab, small_image, tmp_path_factory, cache):
 
 def plain(seen: Seen) -> Seen:
     """Without what a shell in between keeps for itself."""
-    return replace(seen, env={name: value for name, value in seen.env.items() if name not in OF_A_SHELL})
+    return replace(seen, env={name: value for name, value in seen.env.items() if name not in SHELLS_OWN})
 
 
 def look(project, *words, **variables) -> Seen:

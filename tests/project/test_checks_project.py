@@ -128,6 +128,13 @@ def test_variables_and_binds_of_run_have_to_be_there(here: Checkup) -> None:
     ]
 
 
+def test_a_bind_that_no_launch_could_read_is_not_taken_for_good(here: Checkup) -> None:
+    toml = HOST + '[run]\nbind = [".:relative"]\n'
+    assert told(check_run_table, seen(here, toml)) == [
+        "problem [run]: the bind .:relative cannot be read → write source[:target[:ro]]"
+    ]
+
+
 def test_a_secret_that_is_there_is_not_shown(here: Checkup) -> None:
     toml = HOST + '[run]\nbind = ["."]\n[run.env]\nKEY = { from = "host" }\n'
     said = told(check_run_table, seen(here, toml, KEY="s3cret"), all_=True)

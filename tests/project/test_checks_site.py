@@ -113,7 +113,9 @@ def test_a_preset_of_the_projects_own_is_looked_at_too(here: Checkup) -> None:
     option = '{ option = "cpu-bind", value = "mask_cpu:0x0" }'
     toml = HOST + f'[run]\npreset = "mine"\n[preset.mine]\nsrun = [{option}]\n'
     (said,) = told(check_presets, here.case(toml=toml))
-    assert said.startswith("problem preset mine: mask 1 of --cpu-bind names no CPU")
+    assert said == (
+        "problem preset mine: mask 1 of --cpu-bind names no CPU → mend [preset.mine] in lumienv.toml"
+    )
 
 
 def test_a_list_of_the_kernels_is_read_as_numbers() -> None:
