@@ -72,7 +72,9 @@ def write_launchers(root: Path, text: str, names: Collection[str], group: int | 
             folder.unlink()
         folder.mkdir(exist_ok=True)
         _let(folder, 0o755 & ~mask, group)
-        if not _holds(root / LAUNCH, content):
+        if _holds(root / LAUNCH, content):
+            os.utime(root / LAUNCH)  # by its time launchers tell an image that was changed since
+        else:
             write_atomically(root / LAUNCH, content, mode=0o444 & ~mask)
             wrote = True
         _let(root / LAUNCH, 0o444 & ~mask, group)

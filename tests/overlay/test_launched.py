@@ -47,7 +47,7 @@ def test_what_is_as_it_should_be_is_left_alone(tmp_path: Path) -> None:
     write_launchers(tmp_path, TEXT, ["python", "pip"])
 
     def state() -> list[tuple[int, int, int]]:
-        found = (path.stat() for path in sorted(tmp_path.rglob("*")))
+        found = (path.stat() for path in sorted(tmp_path.rglob("*")) if path.name != "launch.sh")
         return [(one.st_ino, one.st_mtime_ns, one.st_ctime_ns) for one in found]
 
     before = state()
@@ -55,6 +55,19 @@ def test_what_is_as_it_should_be_is_left_alone(tmp_path: Path) -> None:
     assert not write_launchers(tmp_path, TEXT, ["python", "pip"])
 
     assert state() == before
+
+
+def test_launchers_that_are_right_are_as_new_as_the_sync_that_saw_it(tmp_path: Path) -> None:
+    # By its time they tell whether their image was changed since: a sync takes the warning back.
+    write_launchers(tmp_path, TEXT, ["python"])
+    file = tmp_path / "launch.sh"
+    os.utime(file, (1, 1))
+    same = file.stat().st_ino
+
+    assert not write_launchers(tmp_path, TEXT, ["python"])
+
+    assert file.stat().st_ino == same
+    assert file.stat().st_mtime > 1
 
 
 def test_programs_that_are_gone_lose_their_launcher_and_new_ones_get_one(tmp_path: Path) -> None:
