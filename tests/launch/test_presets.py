@@ -122,6 +122,9 @@ def test_no_task_is_given_a_gpu_where_slurm_does_that_or_where_there_are_others(
     assert devices("--ntasks-per-node=1", "--gpus-per-node=8") is None
     assert devices("--ntasks-per-node=8", "--gpus-per-node=8", "--gpu-bind=closest") is None
     assert devices("--ntasks-per-node=8", "--gpus-per-task=1") is None
+    # srun inherits what the job was made with.
+    job = {"SLURM_JOB_ID": "1", "SLURM_NNODES": "1", "SLURM_NTASKS": "8", "SLURM_GPUS_PER_TASK": "1"}
+    assert "ROCR_VISIBLE_DEVICES" not in given(applied("lumi-g", launcher=["srun"], environ=job))
 
 
 def test_communication_differs_between_the_families_of_images() -> None:
