@@ -22,24 +22,11 @@ _LARGEST = 1_000_000
 # is the end of that script, so that all of them are lost, U+0081 a line that goes on, and of \r\n it keeps
 # the \n. Seen with Apptainer 1.4.5.
 _NO_VALUE = ("\x80", "\x81", "\r\n")
-OF_A_SHELL = {
-    *(
-        "IFS",
-        "OPTIND",
-        "OPTARG",
-        "UID",
-        "EUID",
-        "PPID",
-        "LINENO",
-        "RANDOM",
-        "SECONDS",
-        "SHLVL",
-        "SHELLOPTS",
-        "BASHOPTS",
-        "BASHPID",
-    ),
-    *("DIRSTACK", "FUNCNAME", "GROUPS", "PWD", "OLDPWD", "_"),
-}
+_OF_A_SHELL = """
+IFS OPTIND OPTARG PPID LINENO RANDOM SRANDOM SECONDS EPOCHSECONDS EPOCHREALTIME SHLVL SHELLOPTS BASHOPTS
+BASHPID BASH_ALIASES BASH_ARGC BASH_ARGV BASH_CMDS BASH_COMMAND BASH_LINENO BASH_SOURCE BASH_SUBSHELL
+BASH_VERSINFO HISTCMD UID EUID DIRSTACK FUNCNAME GROUPS PWD OLDPWD _"""
+OF_A_SHELL = frozenset(_OF_A_SHELL.split())
 """variables that shells do not take from their environment but set themselves (POSIX, bash's manual)"""
 
 
@@ -126,15 +113,19 @@ def carried(command: Sequence[str], values: Mapping[str, str]) -> tuple[list[str
     if not _is_value(values.get("PATH", "")):
         raise UsageError("--env PATH: it has characters that the runtime loses", hint="rename the folder")
     odd = {name: value for name, value in values.items() if name in OF_A_SHELL or not _is_value(value)}
-    words = [
-        f'"${{{number}}}"' if is_text(word) else in_octal(word) for number, word in enumerate(command, 1)
-    ]
-    # env, not export: a shell has a few variables of its own.
-    line = " ".join(
-        ("exec", *(["env"] if odd else []), *(f"{name}={in_octal(odd[name])}" for name in odd), *words)
-    )
+    words = ['"$@"']  # all that will be there: launchers put arguments behind the command
+    if not all(map(is_text, command)):
+        words = [f'"${{{at}}}"' if is_text(word) else in_octal(word) for at, word in enumerate(command, 1)]
+    line = " ".join((becoming(odd), *words))
     kept = {name: value for name, value in values.items() if name not in odd}
     return ["/bin/sh", "-c", line, "sh", *(word if is_text(word) else "" for word in command)], kept
+
+
+def becoming(values: Mapping[str, str]) -> str:
+    """The beginning of a shell's line that sets variables and becomes the command behind it, in ASCII."""
+    # env, not export: a shell has a few variables of its own.
+    written = (f"{name}={in_octal(value)}" for name, value in values.items())
+    return " ".join(["exec", *(["env"] if values else []), *written])
 
 
 def check_size(words: Sequence[str], env: Mapping[str, str]) -> None:
