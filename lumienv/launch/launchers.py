@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from lumienv.launch.plan import ENVIRONMENT, LaunchPlan, launch_plan, runtime_of
+from lumienv.launch.variables import OF_A_SHELL, becoming
 from lumienv.manifest import HostValue, Manifest
 from lumienv.overlay.generation import Generation
 from lumienv.overlay.launched import launch_text
@@ -73,6 +74,37 @@ command -v "$lumienv_runtime" >/dev/null ||
   lumienv_fail "there is no $lumienv_runtime here, which starts the container" 'see that it is on PATH'
 """
 
+# The runtimes replace bytes that are no UTF-8 in arguments: they are written in octal for a shell in the
+# container, as `carried` does it for `run`. Which characters are printable depends on the locale, so some
+# that are UTF-8 go that way, too; ASCII never does, and costs no process.
+_WORDS = """\
+lumienv_set='' lumienv_line='' lumienv_at=1
+case "$*" in
+*[![:print:][:cntrl:]]*)
+  for lumienv_word do
+    lumienv_at=$((lumienv_at + 1))
+    case $lumienv_word in
+    *[![:print:][:cntrl:]]*)
+      lumienv_octal=''
+      for lumienv_byte in $(printf %s "$lumienv_word" | od -An -v -to1); do
+        lumienv_octal="$lumienv_octal\\\\$lumienv_byte"
+      done
+      # The x keeps newlines in front of it.
+      lumienv_set="$lumienv_set lumienv_$lumienv_at=\\$(printf '${{lumienv_octal}}x');"
+      lumienv_line="$lumienv_line \\"\\${{lumienv_$lumienv_at%x}}\\""
+      lumienv_word=''
+      ;;
+    *) lumienv_line="$lumienv_line \\"\\${{$lumienv_at}}\\"" ;;
+    esac
+    set -- "$@" "$lumienv_word"
+  done
+  shift $((lumienv_at - 1))
+  set -- /bin/sh -c "$lumienv_set "{becoming}" \\"\\$1\\"$lumienv_line" sh {program} "$@"
+  ;;
+*) set -- {program} "$@" ;;
+esac
+"""
+
 # Where a process of another node used a generation, `clean` cannot see it. One file for each generation and
 # node, so that a thousand calls are one look.
 _LEASE = """\
@@ -109,6 +141,10 @@ def launcher_text(generation: Generation, manifest: Manifest, site: Site, enviro
         _LEASE.format(folder=LEASES, lease=LAUNCHERS, generation=shlex.quote(generation.path.name)),
         *_checks(generation, movable=movable),
     ]
+    if isinstance(runtime, Singularity):
+        own = {name: text for name, text in manifest.run.env.items() if name in OF_A_SHELL}
+        again = becoming({name: text for name, text in own.items() if isinstance(text, str)})
+        before.append(_WORDS.format(program=_program(generation), becoming=shlex.quote(again)))
     cases: list[tuple[str, str]] = []
     for pattern, slurm in reversed(_CASES):
         plan = _plan(generation, manifest, site, environ, slurm)
@@ -182,8 +218,11 @@ def _in_container(generation: Generation) -> str:
     if generation.mode == "sif":  # the image itself may have been started, without lumienv
         image = f"{_relative(generation)}/image.sif"
         ours += f' || [ "${{APPTAINER_CONTAINER:-${{SINGULARITY_CONTAINER-}}}}" -ef {image} ]'
-    program = shlex.quote(f"{generation.prefix}/bin/") + '"$lumienv_name"'
-    return _CONTAINER.format(program=program, ours=ours)
+    return _CONTAINER.format(program=_program(generation), ours=ours)
+
+
+def _program(generation: Generation) -> str:
+    return shlex.quote(f"{generation.prefix}/bin/") + '"$lumienv_name"'
 
 
 def _checks(generation: Generation, *, movable: bool) -> Iterator[str]:
@@ -242,7 +281,7 @@ def _launch(
     if isinstance(runtime, Singularity):
         bound = runtime.bind_words(plan.binds)
         at = _last_place(words, bound)
-        lines.append(_set(plan, words[at + len(bound) :]))
+        lines.append(_set(plan, words[at + len(bound) : -1]))  # the last one, the program, is there
         for bind in reversed(plan.binds):  # the words are put together from their end
             if bind.source == bind.target == along:
                 plan_there = replace(plan, written_as=((along, '"${lumienv_store%/*}"'),))

@@ -156,16 +156,25 @@ def long_lived() -> Any:
 WORDS = st.lists(st.binary(max_size=12).filter(lambda word: b"\0" not in word), max_size=5)
 
 
-@examples(40)
-@given(words=WORDS, shell=st.sampled_from(SHELLS))
-def test_any_arguments_reach_the_runtime_byte_for_byte(
-    long_lived: Stage, words: list[bytes], shell: str
+@examples(60)
+@given(words=WORDS, shell=st.sampled_from(SHELLS), inner=st.sampled_from(SHELLS))
+def test_any_arguments_reach_the_program_byte_for_byte_and_the_runtime_only_utf8(
+    long_lived: Stage, words: list[bytes], shell: str, inner: str
 ) -> None:
     started = long_lived.call(*words, shell=shell)
 
-    at = len(started.words) - len(words)
-    assert [word.encode("latin-1") for word in started.words[at:]] == words
-    assert started.words[at - 1] == "/opt/lumienv/bin/python"
+    told = [word.encode("latin-1") for word in started.words]
+    command = told[told.index(os.fsencode(long_lived.image)) + 1 :]
+    for word in command:
+        word.decode()
+    if command[0] == b"/bin/sh":  # the container's: it becomes the program
+        assert not all(word.isascii() for word in words)
+        assert command[4] == b"/opt/lumienv/bin/python"
+        stand_in = [long_lived.programs / "singularity", *command[5:]]
+        again = [*words_of(inner), *command[1:4], *stand_in]
+        done = subprocess.run(again, env=long_lived.environ, capture_output=True, check=True)
+        command = [command[4], *(word.encode("latin-1") for word in json.loads(done.stdout)[0])]
+    assert command == [b"/opt/lumienv/bin/python", *words]
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=os.path.basename)
