@@ -1,6 +1,7 @@
 """Hundreds of nasty variables and arguments in one start, by every way, on every image: all arrive whole."""
 
 import os
+import subprocess
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -26,17 +27,19 @@ def base(request, lab):
 
 @pytest.fixture(scope="module")
 def project(base, tmp_path_factory, cache):
-    """A synced project in a folder whose name has to be quoted; its manifest sets a hundred variables."""
+    """A synced project in a folder whose name has to be quoted; its manifest sets 200 variables."""
     from workspace import make_workspace
 
     folder = tmp_path_factory.mktemp("torture") / 'it\'s a "$project"\n,x'
     made = make_workspace(folder, cache)
-    made.write(base)
+    table = tomlkit.document()
+    table["run"] = {"env": {name: value.decode() for name, value in WRITTEN.items()}}
+    made.write(base, more=tomlkit.dumps(table))
     made.lumienv("sync")
     return made
 
 
-WRITTEN = {f"W_{name}": value for name, value in named(TEXTS[:100]).items()}
+WRITTEN = {f"W_{name}": value for name, value in named(TEXTS).items()} | named(TEXTS[-60:])
 TYPED = {f"T_{name}": value for name, value in named([*TEXTS[100:], *RAWS]).items()} | named(TEXTS[:60])
 EXPORTED = {f"E_{name}": value for name, value in named(TEXTS).items()}
 WORDS = [*TEXTS, *RAWS]
@@ -46,24 +49,23 @@ WORDS = [*TEXTS, *RAWS]
 EXPORTED = {name: value for name, value in EXPORTED.items() if not value.startswith(b"~")}
 
 
-def write_variables(project):
-    table = tomlkit.document()
-    table["run"] = {"env": {name: value.decode() for name, value in WRITTEN.items()}}
-    path = project.directory / "lumienv.toml"
-    if "[run" not in path.read_text():
-        path.write_text(path.read_text() + tomlkit.dumps(table))
-
-
 def typed(variables: Mapping[str, bytes]) -> list[str]:
     return [word for name, value in variables.items() for word in ("--env", f"{name}={os.fsdecode(value)}")]
 
 
-def run(
-    project, variables: Mapping[str, bytes], words: Sequence[bytes], *options: str, **exported: str
+def called(
+    project, name: str, variables: Mapping[str, bytes], words: Sequence[bytes], *options: str
 ) -> list[str]:
-    write_variables(project)
     command = ["python", "-c", SHOW, *map(os.fsdecode, words)]
-    return project.command("run", "--no-sync", *options, *typed(variables), "--", *command)
+    return project.command(name, "--no-sync", *options, *typed(variables), "--", *command)
+
+
+def run(project, variables: Mapping[str, bytes], words: Sequence[bytes], *options: str) -> list[str]:
+    return called(project, "run", variables, words, *options)
+
+
+def is_host(project) -> bool:
+    return 'host = "' in (project.directory / "lumienv.toml").read_text()
 
 
 def seen(project, command, **exported):
@@ -74,7 +76,7 @@ def seen(project, command, **exported):
 def test_run_itself_hands_on_every_value_and_argument_to_the_byte(project):
     found = seen(project, run(project, TYPED, WORDS))
 
-    assert found.changed(TYPED | WRITTEN | EXPORTED) == {}
+    assert found.changed(WRITTEN | TYPED | EXPORTED) == {}
     assert found.words == tuple(WORDS)
     assert not (project.directory / "evil").exists()
 
@@ -88,7 +90,7 @@ def test_the_printed_line_hands_on_the_same_in_another_shell(project, shell):
     script.write_bytes(line)
     found = seen(project, [shell, str(script)])
 
-    assert found.changed(text | WRITTEN | EXPORTED) == {}
+    assert found.changed(WRITTEN | text | EXPORTED) == {}
     assert found.words == tuple(TEXTS)
 
 
@@ -101,7 +103,49 @@ def test_srun_hands_on_the_plan_whatever_it_is_to_export(project, export):
     )
 
     # The word `:` would be srun's, so a shell has it for the command; on a host base it has them, too.
-    own = OF_A_SHELL if 'host = "' in (project.directory / "lumienv.toml").read_text() else ()
-    sent = TYPED | WRITTEN | (EXPORTED if export == "ALL" else {})
+    own = OF_A_SHELL if is_host(project) else ()
+    sent = WRITTEN | TYPED | (EXPORTED if export == "ALL" else {})
     assert found.changed({name: value for name, value in sent.items() if name not in own}) == {}
+    assert found.words == tuple(WORDS)
+
+
+@pytest.mark.usefixtures("slurm")
+def test_lumienv_srun_hands_on_the_same(project):
+    found = seen(project, called(project, "srun", TYPED, WORDS, "-Q", "-n1", "-pdebug", "-t5"))
+
+    own = OF_A_SHELL if is_host(project) else ()
+    sent = WRITTEN | TYPED | EXPORTED
+    assert found.changed({name: value for name, value in sent.items() if name not in own}) == {}
+    assert found.words == tuple(WORDS)
+
+
+@pytest.mark.usefixtures("slurm")
+def test_a_submitted_job_hands_on_the_same(project, tmp_path):
+    options = ("-Q", "-n1", "-pdebug", "-t5", "--wait", f"--output={tmp_path}/out")
+    env = project.environment({name: os.fsdecode(value) for name, value in EXPORTED.items()})
+    done = subprocess.run(
+        called(project, "sbatch", TYPED, WORDS, *options),
+        cwd=project.directory,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=300,
+    )
+    output = (tmp_path / "out").read_bytes() if (tmp_path / "out").exists() else b""
+    assert done.returncode == 0, (done.stderr + output)[-3000:]
+
+    found = Seen.of(output)
+    own = OF_A_SHELL if is_host(project) else ()
+    sent = WRITTEN | TYPED | EXPORTED
+    assert found.changed({name: value for name, value in sent.items() if name not in own}) == {}
+    assert found.words == tuple(WORDS)
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_a_launcher_hands_on_the_same(project, shell):
+    """Started by its own first line, and by another shell."""
+    launcher = str(project.directory / ".lumienv/bin/python")
+    found = seen(project, [shell, launcher, "-c", SHOW, *WORDS])
+
+    assert found.changed(WRITTEN | EXPORTED) == {}
     assert found.words == tuple(WORDS)
