@@ -38,7 +38,7 @@ _WORKED_OUT: Mapping[str, tuple[str, str]] = {
     # Used only where it is this user's own: another may have put a folder or a link of that name there.
     "node-cache": (
         '_cache=@folder@/lumienv-@user@-${SLURM_JOB_ID:-0}; mkdir -m 700 "$_cache" 2>/dev/null; '
-        '[ -O "$_cache" ] && [ ! -L "$_cache" ] || _cache=$(mktemp -d)',
+        '[ -O "$_cache" ] && [ ! -L "$_cache" ] || _cache=$(mktemp -d) || exit',
         '"$_cache"',
     ),
 }
