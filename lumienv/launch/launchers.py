@@ -279,9 +279,10 @@ def _launch(
     optional |= {str(manifest.directory), project}
     along = project if movable and project == str(generation.path.parents[2]) else ""
     if isinstance(runtime, Singularity):
+        words.pop()  # the program: it is there, with its arguments
         bound = runtime.bind_words(plan.binds)
         at = _last_place(words, bound)
-        lines.append(_set(plan, words[at + len(bound) : -1]))  # the last one, the program, is there
+        lines.append(_set(plan, words[at + len(bound) :]))
         for bind in reversed(plan.binds):  # the words are put together from their end
             if bind.source == bind.target == along:
                 plan_there = replace(plan, written_as=((along, '"${lumienv_store%/*}"'),))
