@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from workspace import Workspace
 
@@ -57,6 +58,23 @@ def until_gone(*jobs: str) -> None:
         select.select([], [], [], 0.2)
 
 
+def cancel_step(job: str, step: str) -> None:
+    """scancel of one step that runs. Its tasks can be there before slurmctld will have it cancelled."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        listed = subprocess.run(
+            ["squeue", "-h", "-s", "-j", job, "-O", "stepid,stepstate"], capture_output=True, text=True
+        )
+        if [f"{job}.{step}", "RUNNING"] in [line.split() for line in listed.stdout.splitlines()]:
+            ended = subprocess.run(["scancel", f"{job}.{step}"], capture_output=True, text=True)
+            said = ended.stderr.lower()
+            if ended.returncode == 0:
+                return
+            assert "pending" in said or "invalid" in said, (ended.returncode, said)
+        assert time.monotonic() < deadline, listed
+        select.select([], [], [], 0.2)
+
+
 def job_field(job: str, name: str) -> str:
     """What Slurm says of a job."""
     shown = subprocess.run(["scontrol", "-o", "show", "job", job], capture_output=True, text=True, check=True)
@@ -65,9 +83,18 @@ def job_field(job: str, name: str) -> str:
     return found[1]
 
 
+class Running(subprocess.Popen[str]):
+    """A program that does not outlive a `with` that fails: leaving that would wait for its end."""
+
+    def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
+        if kind is not None:
+            self.terminate()
+        super().__exit__(kind, value, trace)
+
+
 def started(project: Workspace, words: Sequence[str], **variables: str) -> "subprocess.Popen[str]":
     """A program that runs, in a session of its own, its output to be read."""
-    return subprocess.Popen(
+    return Running(
         list(words),
         cwd=project.directory,
         env=project.environment(variables),
