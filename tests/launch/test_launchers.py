@@ -177,6 +177,16 @@ def test_any_arguments_reach_the_program_byte_for_byte_and_the_runtime_only_utf8
     assert command == [b"/opt/lumienv/bin/python", *words]
 
 
+def test_an_image_that_needs_no_bind_is_given_the_program_once(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, mode="sif")
+    stage.write()
+
+    started = stage.call("-c", "pass")
+
+    assert started.words[-3:] == ["/opt/lumienv/bin/python", "-c", "pass"]
+    assert started.words.count("/opt/lumienv/bin/python") == 1
+
+
 @pytest.mark.parametrize("shell", SHELLS, ids=os.path.basename)
 def test_what_the_user_exports_is_left_as_it_is(stage: Stage, shell: str) -> None:
     stage.write()
