@@ -65,8 +65,14 @@ def variables(
         else:
             hosts.pop(name, None)
         values[name] = text
-    for name in hosts if container else ():
-        if not _is_value(values[name]):
+    for name in hosts:
+        if name in OF_A_SHELL:
+            raise UsageError(
+                f"{name} cannot be taken from the host: shells set it themselves",
+                "its value would have to stand on a command line, where others of this machine can read it",
+                hint="take it under another name, and let the command set this one",
+            )
+        if container and not _is_value(values[name]):
             raise UsageError(
                 f"the host's {hosts[name]} has characters that the runtime would lose or replace",
                 "it takes UTF-8 without U+0080, U+0081 and carriage returns in front of newlines",

@@ -48,6 +48,15 @@ def test_a_secret_that_the_runtime_would_spoil_is_refused_and_not_shown(value):
     assert "the host's TOKEN" in caught.value.message
 
 
+@pytest.mark.parametrize("container", [True, False])
+def test_a_secret_under_a_name_of_the_shells_own_is_refused_and_not_shown(container):
+    # `env IFS=…` would put it on a command line.
+    for wanted, typed in ((manifest(IFS=HostValue("IFS")), []), (manifest(), ["IFS"])):
+        with pytest.raises(UsageError, match="IFS cannot be taken from the host") as caught:
+            variables(wanted, {"IFS": "s3cr3t"}, typed, container=container)
+        assert "s3cr3t" not in f"{caught.value.message}{caught.value.facts}{caught.value.hint}"
+
+
 def test_a_path_that_the_runtime_would_spoil_is_refused():
     with pytest.raises(UsageError, match="PATH"):
         carried(["true"], {"PATH": "/caf\udce9"})
