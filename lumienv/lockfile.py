@@ -82,6 +82,8 @@ class Lock:
     frozen: str
     provided: Mapping[str, str] = field(default_factory=dict)
     """image packages relied upon: name → version"""
+    of_extras: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """image package → the names that its extras add, as far as these were asked for"""
     declared: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """what decided the resolution, as `Manifest.declared` gave it"""
     digest: str = ""
@@ -113,6 +115,24 @@ class Lock:
         """name → the direct source that it was locked to."""
         found = {str(package.name): _origin(package) for package in self.pylock.packages}
         return {name: origin for name, origin in found.items() if origin is not None}
+
+    def markers(self) -> dict[str, str]:
+        """What the lock says of the image's Python and platform, as PEP 508's variables."""
+        return dict(re.findall(r'(\w+) == "([^"]*)"', " ".join(map(str, self.pylock.environments or ()))))
+
+    def python(self) -> str:
+        """The image's Python, as `3.12.9`; empty where a lock does not say."""
+        return self.markers().get("python_full_version", "")
+
+    def needs(self) -> dict[str, tuple[str, ...]]:
+        """name → the names that it needs here; of an image package, those that its extras add."""
+        found = {
+            str(package.name): tuple(
+                str(entry["name"]) for entry in package.dependencies or () if "name" in entry
+            )
+            for package in self.pylock.packages
+        }
+        return {**found, **{name: tuple(names) for name, names in self.of_extras.items()}}
 
     def selected(self, snapshot: Snapshot, groups: Collection[str]) -> tuple[LockedWheel | LockedSource, ...]:
         """What an environment on this image with these dependency groups holds, by PEP 751's own rules.
@@ -151,7 +171,10 @@ def lock_text(resolution: Resolution, snapshot: Snapshot, manifest: Manifest) ->
                     **({"identity": snapshot.image.identity} if snapshot.image.identity else {}),
                     "frozen": snapshot.frozen_digest(),
                 },
-                "provided": [{"name": name, "version": version} for name, version in resolution.provided],
+                "provided": [
+                    {"name": name, "version": version, **_added(resolution.of_extras.get(name, ()))}
+                    for name, version in resolution.provided
+                ],
             }
         },
     )
@@ -159,6 +182,11 @@ def lock_text(resolution: Resolution, snapshot: Snapshot, manifest: Manifest) ->
     Pylock.from_dict(data)  # what `validate` does, which would make the dictionary once more
     header = "# Written by lumienv: edit lumienv.toml and run `lumienv lock` instead of editing this file.\n"
     return header + tomli_w.dumps(data)
+
+
+def _added(names: Sequence[str]) -> dict[str, object]:
+    """What extras of an image package add, in the form of `packages.dependencies` (PEP 751)."""
+    return {"dependencies": [{"name": name} for name in names]} if names else {}
 
 
 def _minor(snapshot: Snapshot) -> str:
@@ -270,6 +298,11 @@ def read_lock(path: Path) -> Lock | None:
         return None
     except OSError as error:
         raise LockError(f"{path} cannot be read: {error.strerror}") from None
+    return parse_lock(raw, path)
+
+
+def parse_lock(raw: bytes, path: Path) -> Lock:
+    """The lock in these bytes, which are those of `path` or were once. Raises LockError."""
     hint = f"`lumienv lock` writes it anew (git may have the old one: git checkout {path.name})"
     try:
         data = tomllib.loads(raw.decode("utf-8"))
@@ -292,6 +325,11 @@ def read_lock(path: Path) -> Lock | None:
             identity=_text(guard["image"].get("identity", "")),
             frozen=_text(guard["image"]["frozen"]),
             provided={entry["name"]: entry["version"] for entry in guard.get("provided", [])},
+            of_extras={
+                entry["name"]: [_text(needed["name"]) for needed in entry["dependencies"]]
+                for entry in guard.get("provided", [])
+                if "dependencies" in entry
+            },
             declared=guard.get("declared", {}),
             digest=bytes_digest(raw),
             folder=path.parent,

@@ -96,6 +96,13 @@ def test_the_lock_is_a_standard_one() -> None:
     assert is_valid_pylock_path(Path(LOCK_NAME))
 
 
+def test_what_needs_what_can_be_read_from_the_lock_alone(tmp_path: Path) -> None:
+    lock = lock_of(tmp_path, text_of(replace(RESOLUTION, of_extras={"torch": ("rich",)})))
+    assert lock.needs() == {"h5py": ("numpy",), "pytest": (), "rich": (), "torch": ("rich",)}
+    assert lock.python() == "3.12.9"
+    assert dict(lock.provided) == dict(RESOLUTION.provided)
+
+
 def test_every_package_has_its_file_with_url_size_and_hash() -> None:
     for package in Pylock.from_dict(tomllib.loads(text_of())).packages:
         (wheel,) = package.wheels or ()

@@ -49,3 +49,5 @@ class Resolution:
     """a name that is needed, the image package that stands for it, as both own a module, and its version"""
     versions: Mapping[str, str] = field(default_factory=dict)
     """name → version of all pins"""
+    of_extras: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """image package → the names that its extras add, as far as these were asked for"""

@@ -73,13 +73,13 @@ def resolve(
         raise ResolutionError(f"no set of packages fits on top of {snapshot.image.name}")
     roots = provider.roots(manifest.dependencies)
     groups = {name: provider.roots(entries) for name, entries in manifest.groups.items()}
-    pins, provided = _pins(chosen, provider, roots, groups)
+    pins, provided, of_extras = _pins(chosen, provider, roots, groups)
     _refuse_cuda(pins, snapshot, policy.replace)
     wants = [*roots, *(want for group in groups.values() for want in group)]
     wants += [want for candidate in chosen.values() for want in provider.needs(candidate)]
     stood = stood_for(chosen.values(), wants)
     versions = {pin.name: str(pin.version) for pin in pins}
-    found = Resolution(pins, provided, stand_ins=stood, versions=versions)
+    found = Resolution(pins, provided, stand_ins=stood, versions=versions, of_extras=of_extras)
     warnings = [
         *_passed_over(provider.unreadable),
         *_names_of_modules(pins, _lines(manifest), provider),
@@ -128,8 +128,8 @@ def _pins(
     provider: Provider,
     roots: Iterable[Want],
     groups: Mapping[str, Iterable[Want]],
-) -> tuple[tuple[Pin, ...], tuple[tuple[str, str], ...]]:
-    """What is to be installed, and what of the image it rests on."""
+) -> tuple[tuple[Pin, ...], tuple[tuple[str, str], ...], Mapping[str, tuple[str, ...]]]:
+    """What is to be installed, what of the image it rests on, and what the extras of that add."""
     by_name: dict[str, list[Candidate]] = {}
     for candidate in chosen.values():
         by_name.setdefault(candidate.name, []).append(candidate)
@@ -139,13 +139,16 @@ def _pins(
         for group, wants in groups.items()
     }
     pins, provided = [], []
+    of_extras: dict[str, tuple[str, ...]] = {}
     for name, candidates in sorted(by_name.items()):
         first = candidates[0]
+        needs = {want.name for candidate in candidates for want in provider.needs(candidate)}
         if first.package is not None:
             provided.append((name, first.package.version))
+            if needs - {name}:
+                of_extras[name] = tuple(sorted(needs - {name}))
             continue
         metadata = provider.metadata_of(first)
-        needs = {want.name for candidate in candidates for want in provider.needs(candidate)}
         pins.append(
             Pin(
                 name=name,
@@ -162,7 +165,7 @@ def _pins(
                 origin=first.direct.origin if first.direct is not None else None,
             )
         )
-    return tuple(pins), tuple(provided)
+    return tuple(pins), tuple(provided), of_extras
 
 
 def _readable(requires_python: str | None) -> str | None:

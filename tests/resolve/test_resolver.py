@@ -124,6 +124,7 @@ def test_extras_of_an_image_package_bring_what_they_add(world: World) -> None:
     result = world.resolve("xarray[cloud-store]")
     assert result.versions == {"zarr": "2.1"}
     assert result.provided == (("xarray", "2024.1"),)
+    assert result.of_extras == {"xarray": ("zarr",)}
     assert result.warnings == ()
 
 
