@@ -3,23 +3,18 @@
 import os
 import shlex
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from lumienv.errors import ImageError, LumienvError, StoreError
-from lumienv.image.base import sif_base
-from lumienv.image.catalog import find_image
-from lumienv.image.probing import cached_snapshot
-from lumienv.image.snapshot import Base, Snapshot
+from lumienv.image.snapshot import Base
 from lumienv.launch.run import misfit, sync_words, why_stale
 from lumienv.lockfile import Lock, read_lock
-from lumienv.manifest.changes import what_changed
 from lumienv.overlay.generation import all_generations, read_generation
 from lumienv.overlay.launched import BIN, launchers
 from lumienv.overlay.output import image_is_whole
 from lumienv.project import Project
-from lumienv.staleness import staleness
+from lumienv.project.look import known_snapshot, unstarted_base, why_old
 
 
 @dataclass(frozen=True)
@@ -76,7 +71,10 @@ def status(project: Project) -> Status:
     """Look at the image, the lock and the store. Raises ManifestError, nothing else that is only stale."""
     lock, damaged = _lock(project)
     image, base = _image(project, lock)
-    locked = LockStatus(len(lock.labels()) if lock is not None else 0, damaged or _stale(project, lock, base))
+    snapshot = known_snapshot(project, base) if base is not None else None
+    locked = LockStatus(
+        len(lock.labels()) if lock is not None else 0, damaged or why_old(project, lock, base, snapshot)
+    )
     environments = tuple(_environments(project))
     problem = why_stale(project.manifest, look=False) or ""
     remedy = ""
@@ -98,41 +96,15 @@ def _lock(project: Project) -> tuple[Lock | None, str]:
 
 
 def _image(project: Project, lock: Lock | None) -> tuple[ImageStatus, Base | None]:
-    table, site = project.manifest.image, project.site
+    table = project.manifest.image
     if table.kind in ("host", "snapshot"):  # to look closer would start what the file names
         what = "a Python of this machine" if table.kind == "host" else "a saved snapshot"
         return ImageStatus(f"{table.value} ({what})", known=True), None
     try:
-        if table.kind == "name":
-            preferred = lock.image if lock is not None else None
-            path = find_image(table.value, table.selectors, site.image_folders, preferred=preferred).path
-        else:
-            path = Path(os.path.normpath(project.manifest.directory / Path(table.value).expanduser()))
-        base = sif_base(path)
+        base = unstarted_base(project, lock)
     except ImageError as error:
         return ImageStatus(table.value, problem=error.message), None
-    return ImageStatus(base.name, base.path, known=_known(project, base) is not None), base
-
-
-def _known(project: Project, base: Base) -> Snapshot | None:
-    activate = project.manifest.image.activate
-    with suppress(LumienvError, OSError):
-        return cached_snapshot(base, project.site.cache, "auto" if activate == "live" else activate)
-    return None
-
-
-def _stale(project: Project, lock: Lock | None, base: Base | None) -> str:
-    """Why the lock is stale, as far as that is known without starting anything."""
-    if lock is None:
-        return ""
-    if lock.inputs != project.manifest.inputs_digest():
-        return what_changed(lock.declared, project.manifest.declared())
-    snapshot = _known(project, base) if base is not None else None
-    if snapshot is not None:
-        return staleness(lock, project.manifest, snapshot) or ""
-    if base is not None and lock.identity and lock.identity != base.identity:
-        return f"it was made for the image {lock.image}, which is another one than {base.name} is now"
-    return ""
+    return ImageStatus(base.name, base.path, known=known_snapshot(project, base) is not None), base
 
 
 def _environments(project: Project) -> Iterator[EnvironmentStatus]:
