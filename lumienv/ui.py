@@ -154,6 +154,11 @@ def _clock(text: str, detail: Callable[[], str], color: bool | None) -> Iterator
         yield
 
 
+def with_nulls(table: Mapping[str, object]) -> dict[str, object]:
+    """A table for `--json`, where what there is not is null, and no empty text."""
+    return {name: None if value == "" else value for name, value in table.items()}
+
+
 def counted(number: int, what: str) -> str:
     """`1 package`, `2 packages`."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

@@ -27,6 +27,10 @@ from lumienv.ui import Output, show_error
 COMMANDS = (
     ("lock",),
     ("sync",),
+    ("list",),
+    ("tree",),
+    ("why",),
+    ("diff",),
     ("status",),
     ("doctor",),
     ("clean",),
@@ -126,7 +130,9 @@ def test_every_command_takes_the_common_options(
     assert option in help_text.replace(",", " ").split()
 
 
-@pytest.mark.parametrize("command", ["lock", "sync", "doctor", "image list", "image show"])
+@pytest.mark.parametrize(
+    "command", ["lock", "sync", "list", "tree", "why", "diff", "doctor", "image list", "image show"]
+)
 def test_every_command_that_reports_can_answer_in_json(
     tmp_path: Path, env: dict[str, str], command: str
 ) -> None:

@@ -23,7 +23,7 @@ _ABBREVIATED = re.compile(r"[0-9a-fA-F]{4,64}")
 
 # Nothing in a repository or in a template may run here; a pack is not rearranged behind our back; a server
 # that has sent next to nothing for a minute is not waited for.
-_OPTIONS = [
+OPTIONS = [
     *("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.askPass=true"),
     *("-c", "http.lowSpeedLimit=100", "-c", "http.lowSpeedTime=60"),
     *("-c", "fetch.unpackLimit=1"),  # a pack is two files, its objects may be a hundred
@@ -32,7 +32,7 @@ _OPTIONS = [
 _EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 # git's own variables say which repository to work on; inherited from a hook they would name another one.
-_OTHERS = {
+OTHERS = {
     *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"),
     *("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_PREFIX", "GIT_EXTERNAL_DIFF"),
 }
@@ -304,7 +304,7 @@ class _Git:
     def try_(self, *words: str) -> Completed:
         try:
             return capture(
-                ["git", *_OPTIONS, *words], env=_environment(self._location, os.environ), cwd=self._folder
+                ["git", *OPTIONS, *words], env=_environment(self._location, os.environ), cwd=self._folder
             )
         except ContainerError as error:
             raise PackageIndexError(
@@ -315,7 +315,7 @@ class _Git:
 
 def _environment(location: str, environ: Mapping[str, str]) -> dict[str, str]:
     """The user's, but such that git asks nothing, answers in English, and starts no other transport."""
-    kept = {name: value for name, value in environ.items() if name not in _OTHERS}
+    kept = {name: value for name, value in environ.items() if name not in OTHERS}
     # A submodule may name any address: one on this machine only where the repository is on it too.
     local = ":file" if location.startswith("file:") else ""
     return kept | {

@@ -19,6 +19,10 @@ from lumienv.ui import Output, colored, show_error
 _COMMANDS = {
     "lock": ("lumienv.cli.lock", "Resolve the dependencies against the image and write the lock."),
     "sync": ("lumienv.cli.sync", "Make the environment match the lock."),
+    "list": ("lumienv.cli.list", "List the packages of overlay and image, with their origin."),
+    "tree": ("lumienv.cli.tree", "Show what needs what, packages of the image marked."),
+    "why": ("lumienv.cli.why", "Show how your own lines lead to a package."),
+    "diff": ("lumienv.cli.diff", "Show what changed between two locks, or since the last commit."),
     "status": ("lumienv.cli.status", "Image, lock, environments: what is stale, and what mends it."),
     "doctor": ("lumienv.cli.doctor", "See what on this machine gets in the way, and what mends it."),
     "clean": ("lumienv.cli.clean", "Remove old environments that nothing can be using."),

@@ -1,0 +1,141 @@
+"""`lumienv tree`"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import click
+
+from lumienv.cli.main import Common, common_options
+from lumienv.errors import UsageError
+from lumienv.project import open_project
+from lumienv.project.graph import Graph, Line, Node, Twig, ends, inverted, reached, walk
+from lumienv.project.look import look
+from lumienv.project.why import close_names, project_graph
+from lumienv.ui import Output, counted, plain, with_nulls
+
+
+@click.command(name="tree")
+@common_options
+@click.option("--invert", is_flag=True, help="Show what needs each package, not what it needs.")
+@click.option("-d", "--depth", type=click.IntRange(min=0), metavar="N", help="Show N levels below the roots.")
+@click.option("--package", "names", metavar="NAME", multiple=True, help="Begin with this package.")
+@click.option(
+    "--image",
+    is_flag=True,
+    envvar="LUMIENV_TREE_IMAGE",
+    help="Follow what image packages need of one another, too.",
+)
+@click.option("--outdated", is_flag=True, help="Add what the index has newer, fit for the image.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def command(
+    common: Common,
+    invert: bool,
+    depth: int | None,
+    names: tuple[str, ...],
+    image: bool,
+    outdated: bool,
+    as_json: bool,
+) -> None:
+    """Show what needs what, from your own lines on; packages of the image are marked.
+
+    Starts nothing that lumienv.toml names.
+    """
+    output = common.output
+    found = look(open_project(common.project, os.environ, offline=common.offline))
+    graph = project_graph(found)
+    chosen = [_known(name, graph) for name in names]
+    if image:
+        found.probed()
+    needed = reached(graph.arcs(), graph.roots())
+    if any(graph.nodes[name].image and not (invert and name in needed) for name in chosen):
+        image = True  # what was asked for is in the image, and so are its branches
+    arcs = graph.arcs(image=image)
+    shown = reached(arcs, graph.roots())
+    down = chosen or list(graph.roots())
+    if invert:
+        arcs = {
+            name: tuple(o for o in others if o in shown or image) for name, others in inverted(arcs).items()
+        }
+        down = chosen or list(ends(graph.arcs(image=image), shown))
+    latest: Mapping[str, str] = {}
+    if outdated:
+        from lumienv.project.outdated import newer_releases
+
+        latest = newer_releases(found, reached(arcs, down))
+    if as_json:
+        output.data(_json(graph, arcs, reached(arcs, down), latest))
+        return
+    if found.stale:
+        output.note(f"the lock is stale: {found.stale}; to mend it: lumienv lock")
+    if found.unknown and found.project.manifest.resolve.replace:
+        output.note(f"{found.unknown}: what the overlay shadows is not marked\n{found.remedy}")
+    if graph.unlocked:
+        output.note(f"not in the lock yet: {', '.join(graph.unlocked)}")
+    _show(output, graph, list(walk(arcs, down, depth)), latest, invert=invert)
+
+
+def _known(name: str, graph: Graph) -> str:
+    from packaging.utils import canonicalize_name
+
+    normal = str(canonicalize_name(name))
+    if normal not in graph.nodes:
+        close = close_names(normal, graph)
+        hint = f"did you mean {close[0]}?" if close else "see what there is: lumienv list"
+        raise UsageError(f"neither the lock nor the image has a package {name}", hint=hint)
+    return normal
+
+
+def _show(
+    output: Output, graph: Graph, twigs: list[Twig], latest: Mapping[str, str], *, invert: bool
+) -> None:
+    if not twigs:
+        output.note("nothing is needed: lumienv.toml has no dependencies")
+    for twig in twigs:
+        lines = [line for line in graph.lines if line.name == twig.name] if invert or not twig.last else []
+        words = _described(graph.nodes[twig.name], lines, latest.get(twig.name, ""), invert=invert)
+        output.result(_branches(twig.last) + words + (" (*)" if twig.repeated else ""))
+    if any(twig.repeated for twig in twigs):
+        output.result("(*) shown above")
+    image = {twig.name for twig in twigs if graph.nodes[twig.name].image}
+    output.detail(f"{counted(len({twig.name for twig in twigs}), 'package')}, {len(image)} of the image")
+
+
+def _branches(last: tuple[bool, ...]) -> str:
+    if not last:
+        return ""
+    return "".join("    " if one else "│   " for one in last[:-1]) + ("└── " if last[-1] else "├── ")
+
+
+def _described(node: Node, lines: list[Line], latest: str, *, invert: bool) -> str:
+    extras = sorted({extra for line in lines for extra in line.extras})
+    words = [f"{node.name}[{','.join(extras)}]" if extras and not invert else node.name, node.version]
+    words += ["(image)"] if node.image else []
+    words += [f"(replaces the image's {node.replaces})"] if node.replaces else []
+    words += [f"(for {line.stands_for})" for line in lines if line.stands_for]
+    groups = {line.group for line in lines}
+    words += [f"(group: {', '.join(sorted(groups))})"] if groups and "" not in groups and not invert else []
+    words += [f"(latest: {latest})"] if latest else []
+    words += [f'← {line.where} "{line.text}"' for line in lines] if invert else []
+    return plain(" ".join(words))
+
+
+def _json(
+    graph: Graph, arcs: Mapping[str, tuple[str, ...]], names: frozenset[str], latest: Mapping[str, str]
+) -> dict[str, object]:
+    return {
+        "lines": [with_nulls(asdict(line)) for line in graph.lines if line.name in names],
+        "packages": [
+            {
+                "name": node.name,
+                "version": node.version,
+                "origin": "image" if node.image else "overlay",
+                "groups": node.groups,
+                "replaces": node.replaces or None,
+                "latest": latest.get(name),
+                "branches": arcs.get(name, ()),
+            }
+            for name, node in sorted(graph.nodes.items())
+            if name in names
+        ],
+    }
