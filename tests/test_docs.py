@@ -39,7 +39,7 @@ def commands() -> list[str]:
 @pytest.mark.parametrize("command", commands())
 def test_every_command_that_a_page_shows_is_one(command):
     words = shlex.split(command.partition(" -- ")[0])
-    name = words[:2] if words[0] == "image" else words[:1]
+    name = words[:2] if words[0] in ("image", "cache") else words[:1]
     help_ = subprocess.run(
         [sys.executable, "-m", "lumienv", *name, "--help"], capture_output=True, text=True, timeout=60
     )
@@ -55,7 +55,7 @@ def test_every_command_that_a_page_shows_is_one(command):
 def hints() -> list[str]:
     """The commands that lumienv's own messages tell people to type."""
     sources = "\n".join(path.read_text() for path in sorted((ROOT / "lumienv").rglob("*.py")))
-    command = r"lumienv ([a-z]+(?: (?:list|show|freeze|suggest))?(?: --?[a-zA-Z-]+)*)"
+    command = r"lumienv ([a-z]+(?: (?:list|show|freeze|suggest|dir|size|clean))?(?: --?[a-zA-Z-]+)*)"
     advised = rf"(?:`|run |with: |at once: |first: |anew: |date: ){command}"
     found = re.findall(advised, sources)
     return sorted(set(found))

@@ -32,6 +32,7 @@ _COMMANDS = {
     "shell": ("lumienv.cli.shell", "Open an interactive shell in the environment."),
     "verify": ("lumienv.cli.verify", "Hold the environment against what was locked."),
     "image": ("lumienv.cli.image", "Look at base images: list, show, freeze, suggest."),
+    "cache": ("lumienv.cli.cache", "Where the caches are, how large; clean them."),
 }
 
 

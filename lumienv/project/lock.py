@@ -15,6 +15,7 @@ from lumienv.image.snapshot import Base, Snapshot
 from lumienv.lockdigest import LOCK_NAME
 from lumienv.lockfile import Lock, label_of, lock_text, read_lock, with_identity
 from lumienv.project import Project, Report, base_of, index_client, snapshot_of, source_builder
+from lumienv.project.cacheuse import using_cache
 from lumienv.resolve import Resolution
 from lumienv.resolve.origin import Origin
 from lumienv.staleness import staleness
@@ -64,13 +65,14 @@ def lock(
     if old is not None and not reason and not upgrade and not upgrade_packages:
         written = not (check or dry_run) and _add_identity(project, report, old, base)
         return LockOutcome(project.lock_path, fresh=True, written=written, total=len(old.labels()))
-    snapshot, resolution = _resolve(
-        project,
-        report,
-        base,
-        _kept(old, upgrade, upgrade_packages),
-        bool(upgrade or upgrade_packages),
-    )
+    with using_cache(project.site.cache, report.note):
+        snapshot, resolution = _resolve(
+            project,
+            report,
+            base,
+            _kept(old, upgrade, upgrade_packages),
+            bool(upgrade or upgrade_packages),
+        )
     for warning in resolution.warnings:
         report.warn(warning)
     if old is not None:

@@ -17,6 +17,7 @@ from lumienv.index.client import IndexClient
 from lumienv.lockfile import read_lock
 from lumienv.manifest import Dependency, ImageTable, Manifest
 from lumienv.project import Project, Report, base_of, index_client, saved_snapshot, source_builder
+from lumienv.project.cacheuse import using_cache
 from lumienv.resolve.cuda import for_cuda
 from lumienv.resolve.direct import direct_sources
 from lumienv.resolve.elsewhere import try_on
@@ -68,7 +69,7 @@ def suggest(
     found: list[Suggestion] = []
     locked = _locked_origins(project)
     deadline = time.monotonic() + _MOST_SECONDS
-    with index_client(project) as client:
+    with using_cache(project.site.cache, report.note), index_client(project) as client:
         for blank, snapshot in _given(files) if files else _known(project, report, probe):
             if snapshot is None:
                 found.append(blank)
