@@ -34,6 +34,7 @@ ORDER = (
     "build",
     "lockfile",
     "staleness",
+    "export",
     "overlay",
     "launch",
     "project",

@@ -31,6 +31,7 @@ _COMMANDS = {
     "sbatch": ("lumienv.cli.sbatch", "Submit a batch script, or write it, that needs no lumienv."),
     "shell": ("lumienv.cli.shell", "Open an interactive shell in the environment."),
     "verify": ("lumienv.cli.verify", "Hold the environment against what was locked."),
+    "export": ("lumienv.cli.export", "Write the lock as a file that other tools read."),
     "image": ("lumienv.cli.image", "Look at base images: list, show, freeze, suggest."),
     "cache": ("lumienv.cli.cache", "Where the caches are, how large; clean them."),
 }

@@ -48,7 +48,7 @@ def wanted_of(
             hint="without a container an environment is a directory: "
             + ("lumienv sync --mode venv" if mode else '[sync] mode = "venv"'),
         )
-    return Wanted(chosen_mode, made_by, _groups(manifest, groups, no_groups))
+    return Wanted(chosen_mode, made_by, groups_of(manifest, groups, no_groups))
 
 
 def _builder(manifest: Manifest, mode: str | None, builder: str | None) -> str:
@@ -82,8 +82,8 @@ def output_of(manifest: Manifest, mode: str, typed: Path | None) -> Path | None:
     return wanted
 
 
-def _groups(manifest: Manifest, wanted: Sequence[str], unwanted: Sequence[str]) -> tuple[str, ...]:
-    """`dev` where there is one, as in uv, and what was asked for."""
+def groups_of(manifest: Manifest, wanted: Sequence[str], unwanted: Sequence[str]) -> tuple[str, ...]:
+    """`dev` where there is one, as in uv, and what was asked for. Raises UsageError."""
     for name in (*wanted, *unwanted):
         if name not in manifest.groups:
             known = ", ".join(manifest.groups) or "none"
