@@ -1,12 +1,23 @@
 """What is exported: the locked packages of some dependency groups, and what they rest on."""
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from packaging.pylock import Package
 
+from lumienv.errors import LockError
 from lumienv.lockfile import Lock
+
+# A lock may come with a clone. What is copied into a line, of a script even, must not end it or add an
+# option; braces would be filled in, by Apptainer or, with a variable, by pip.
+_PYTHON = re.compile(r"3\.\d+")
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_VERSION = re.compile(r"[A-Za-z0-9.!+_-]+")
+_IMAGE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029{}]+")
+_ADDRESS = re.compile(r"[^\x00-\x20\x7f-\xa0\u2028\u2029\"'\\{}]+")
+_PATH = re.compile(r"(?!.*\s[-#;@])[^\x00-\x1f\x7f-\x9f\u2028\u2029\"'\\{}]+")
 
 
 @dataclass(frozen=True)
@@ -33,14 +44,49 @@ class Selection:
 
 
 def select(lock: Lock, groups: Collection[str]) -> Selection:
-    """What an environment with these groups holds: the markers that lumienv writes tell groups alone."""
+    """What an environment with these groups holds: the markers that lumienv writes tell groups alone.
+
+    Raises LockError for a lock that lumienv has not written.
+    """
     wanted = {"dependency_groups": frozenset(groups)}
     chosen = [
         package
         for package in lock.pylock.packages
         if package.marker is None or package.marker.evaluate(wanted, context="lock_file")
     ]
-    return Selection(lock, tuple(chosen))
+    selection = Selection(lock, tuple(chosen))
+    for form, text in _copied(selection):
+        if not form.fullmatch(text):
+            raise LockError(
+                f"the lock is damaged: {text!a} cannot stand in an exported file",
+                hint="`lumienv lock` writes it anew; see who changed it, if it came with a clone",
+            )
+    return selection
+
+
+def _copied(selection: Selection) -> Iterator[tuple[re.Pattern[str], str]]:
+    """All that formats copy as it stands, each with the form that it has to have."""
+    yield _IMAGE, selection.image
+    yield _PYTHON, selection.python
+    for name, version in selection.provided:
+        yield _NAME, name
+        yield _VERSION, version
+    for package in selection.packages:
+        files = (*(package.wheels or ()), package.sdist, package.archive)
+        yield from ((_VERSION, file.hashes["sha256"]) for file in files if file is not None)
+        for place in (package.archive, package.vcs, package.directory):
+            if place is not None and place.subdirectory is not None:
+                yield _PATH, place.subdirectory
+        for source in (package.archive, package.vcs):
+            if source is not None and source.url is not None:
+                yield _ADDRESS, source.url
+        if package.vcs is not None:
+            yield _VERSION, package.vcs.commit_id
+            if package.vcs.path is not None:
+                yield _PATH, package.vcs.path
+        path = local_path(package)
+        if path is not None:
+            yield _PATH, path
 
 
 def local_path(package: Package) -> str | None:

@@ -260,6 +260,30 @@ def test_a_bill_of_materials_is_valid_and_tells_image_from_overlay(selected):
     assert COMMIT in addresses["cloned"]
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('name = "lumi-pytorch', r'name = "x.sif\n%post\n    id\n#'),
+        ('version = "2.7.1+rocm6.2.4"', "version = \"1'''\\nimport os\""),
+        ('version = "2.7.1+rocm6.2.4"', r'version = "1\nEND\nid"'),
+        ('name = "torch"\nversion', 'name = "--index-url=https://example.org"\nversion'),
+        ("https://example.org/cloned", "https://example.org/cloned --pre"),
+        ("https://example.org/cloned", "https://example.org/$(id){{ sif }}"),
+        ("https://example.org/archived", r"https://example.org/a\nb"),
+        ('path = "wheels/flat', 'path = "wheels/x --index-url https://example.org/flat'),
+        (COMMIT, r"main\n-e ."),
+        ("a" * 64, r"a\n--pre"),
+    ],
+)
+def test_a_lock_that_somebody_has_tampered_with_writes_no_line_of_its_own(tmp_path, old, new):
+    text = HEAD + WHEELS + FLAT + GIT + GUARD
+    assert old in text
+    path = tmp_path / "pylock.lumienv.toml"
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(LockError, match="the lock is damaged"):
+        select(read_lock(path), ())
+
+
 def test_the_same_lock_gives_the_same_bytes(selected):
     for write in (cyclonedx, conda_environment):
         assert write(selected(WHEELS)) == write(selected(WHEELS))
