@@ -46,6 +46,11 @@ def read_manifest(path: Path) -> Manifest:
     except (UnicodeDecodeError, PermissionError, IsADirectoryError) as error:
         reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
         raise ManifestError(f"{path} cannot be read: {reason}") from None
+    return manifest_of(path, text)
+
+
+def manifest_of(path: Path, text: str) -> Manifest:
+    """What `path` declares, or would if this were its text. Raises ManifestError as `read_manifest`."""
     try:
         data = read_toml(text)
     except ValueError as error:

@@ -1,7 +1,7 @@
 """Bring the lock up to date."""
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from lumienv.lockdigest import LOCK_NAME
 from lumienv.lockfile import Lock, label_of, lock_text, read_lock, with_identity
 from lumienv.project import Project, Report, base_of, index_client, snapshot_of, source_builder
 from lumienv.project.cacheuse import using_cache
+from lumienv.project.pair import finish
 from lumienv.resolve import Resolution
 from lumienv.resolve.origin import Origin
 from lumienv.staleness import staleness
@@ -49,14 +50,18 @@ def lock(
     upgrade: bool = False,
     upgrade_packages: Collection[str] = (),
     dry_run: bool = False,
+    publish: Callable[[bytes], None] | None = None,
 ) -> LockOutcome:
     """Bring the lock up to date; without need nothing is asked of the network, and no container started.
 
     `check` only finds out whether that is needed; `upgrade` forgets the locked versions, all of them or
-    those of `upgrade_packages`. Raises LockError when `check` finds it stale; ResolutionError, ImageError,
+    those of `upgrade_packages`. A new lock is handed to `publish`, if given, in place of being written.
+    Raises LockError when `check` finds it stale; ResolutionError, ImageError,
     PackageIndexError, ManifestError; the old lock then stays as it was.
     """
     began = time.monotonic()
+    if not (check or dry_run):
+        finish(project.manifest, project.lock_path)
     old, damaged = _old_lock(project)
     base = base_of(project, old)
     reason = damaged or why_stale(project, old, base)
@@ -94,7 +99,10 @@ def lock(
             report.warn(f"-P {name} changes nothing: {name} {where}")
     if not dry_run:
         with disk_errors("write the lock", project.lock_path):
-            write_atomically(project.lock_path, text.encode())
+            if publish is not None:
+                publish(text.encode())
+            else:
+                write_atomically(project.lock_path, text.encode())
     return LockOutcome(
         project.lock_path,
         fresh=False,
