@@ -17,6 +17,8 @@ from lumienv.ui import Output, colored, show_error
 
 # Command → its module and what it is for. Modules are imported when their command is used.
 _COMMANDS = {
+    "add": ("lumienv.cli.add", "Add packages to lumienv.toml, lock, and install them."),
+    "remove": ("lumienv.cli.remove", "Remove packages from lumienv.toml, lock, and sync."),
     "lock": ("lumienv.cli.lock", "Resolve the dependencies against the image and write the lock."),
     "sync": ("lumienv.cli.sync", "Make the environment match the lock."),
     "list": ("lumienv.cli.list", "List the packages of overlay and image, with their origin."),

@@ -91,15 +91,16 @@ def command(
             }
         )
         return 0
-    _show(output, outcome, time.monotonic() - began)
+    if outcome.locked is not None and not outcome.locked.fresh:
+        show_lock(output, outcome.locked)
+    show_sync(output, outcome, time.monotonic() - began)
     return 0
 
 
-def _show(output: Output, outcome: SyncOutcome, seconds: float) -> None:
+def show_sync(output: Output, outcome: SyncOutcome, seconds: float | None = None) -> None:
+    """What was made, or that nothing had to be."""
     generation = outcome.generation
     packages = counted(outcome.installed, "package")
-    if outcome.locked is not None and not outcome.locked.fresh:
-        show_lock(output, outcome.locked)
     if outcome.output is not None:
         output.detail(f"the image: {outcome.output}")
     if outcome.shared_by:
@@ -110,7 +111,8 @@ def _show(output: Output, outcome: SyncOutcome, seconds: float) -> None:
     if outcome.built:
         if outcome.image_scripts:
             output.detail(f"the image's scripts that now see the overlay: {', '.join(outcome.image_scripts)}")
-        output.result(f"installed {packages} on top of {generation.base_name} in {seconds:.1f} s")
+        took = f" in {seconds:.1f} s" if seconds is not None else ""
+        output.result(f"installed {packages} on top of {generation.base_name}{took}")
         if outcome.remark:
             output.result(outcome.remark)
     else:

@@ -1,0 +1,264 @@
+"""`add` and `remove`: lumienv.toml is edited, locked, and only then written, together with its lock."""
+
+import difflib
+import hashlib
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import canonicalize_name
+
+from lumienv.errors import LumienvError, ManifestError, ResolutionError, StoreError, UsageError
+from lumienv.files import disk_errors, one_writer, private_directory
+from lumienv.manifest import FILE_NAME, Manifest
+from lumienv.manifest.edits import Edited, Entry, added_to, group_key, names_in, without
+from lumienv.manifest.reader import manifest_of, read_manifest
+from lumienv.manifest.tables import is_name
+from lumienv.overlay.generation import current_generation, current_mode
+from lumienv.project import Project, Report
+from lumienv.project.lock import LockOutcome, lock
+from lumienv.project.pair import exchange, forget
+from lumienv.project.requested import Asked, entries_of_file, entry_of
+from lumienv.project.sync import SyncOutcome, sync
+
+
+@dataclass(frozen=True)
+class EditOutcome:
+    """What came of an edit."""
+
+    path: Path
+    group: str | None
+    """the dependency group that was edited; None: `dependencies`"""
+    edited: Edited
+    written: bool
+    locked: LockOutcome | None = None
+    """None where nothing was locked"""
+    provided: tuple[str, ...] = ()
+    """name and version of what was added and the image has already"""
+    synced: SyncOutcome | None = None
+
+
+def add(
+    project: Project,
+    report: Report,
+    words: Sequence[str],
+    *,
+    files: Sequence[Path] = (),
+    group: str | None = None,
+    editable: bool = False,
+    index: str | None = None,
+    revision: Mapping[str, str] | None = None,
+    here: Path | None = None,
+    frozen: bool = False,
+    install: bool = True,
+    dry_run: bool = False,
+) -> EditOutcome:
+    """Put requirements into lumienv.toml, lock, and sync.
+
+    `files` are requirements files; `editable`, `index` and `revision` say more of all words, as
+    `requested.Asked` does; paths start `here`. `frozen` edits only; `install` says whether to sync. Where
+    nothing fits, both files stay byte for byte as they were. Raises UsageError, and as `lock` and `sync` do.
+    """
+    if group is not None and not is_name(group):
+        raise UsageError(f"no dependency group can be called {group}", hint="letters, digits, -, _ and .")
+    known = [table.name for table in project.manifest.indexes if table.name]
+    if index is not None and index not in known:
+        close = difflib.get_close_matches(index, known, n=1)
+        raise UsageError(
+            f"no [[index]] in {FILE_NAME} has the name {index}",
+            hint=f"did you mean {close[0]}?"
+            if close
+            else f'write it first: [[index]] name = "{index}", url = "https://…", explicit = true',
+        )
+    asked = Asked(project.manifest.directory, here or Path.cwd(), editable, index, revision)
+    entries = [entry_of(word, asked) for word in words]
+    for path in files:
+        for found in entries_of_file(asked.here / path, asked):
+            if isinstance(found, Entry):
+                entries.append(found)
+            else:
+                report.warn(found)
+    if not entries:
+        raise UsageError("nothing to add", hint='name packages, for example: lumienv add "datasets>=3"')
+    outcome = _edit(
+        project, report, lambda text: added_to(text, entries, group), group, frozen=frozen, dry_run=dry_run
+    )
+    outcome = replace(outcome, provided=_provided(outcome, entries))
+    return _installed(project, report, outcome, install=install and not frozen and not dry_run)
+
+
+def remove(
+    project: Project,
+    report: Report,
+    names: Sequence[str],
+    *,
+    group: str | None = None,
+    frozen: bool = False,
+    install: bool = True,
+    dry_run: bool = False,
+) -> EditOutcome:
+    """Take packages out of lumienv.toml, with their `[sources]`; lock, and sync, as `add` does.
+
+    Raises UsageError for a name that is not there, with where it is.
+    """
+    for name in names:
+        if not is_name(name):
+            raise UsageError(f'packages are removed by their names alone, not "{name}"')
+
+    def change(text: str) -> Edited:
+        data = tomllib.loads(text)
+        for name in names:
+            _check_there(data, name, group)
+        return without(text, names, group)
+
+    outcome = _edit(project, report, change, group, frozen=frozen, dry_run=dry_run)
+    return _installed(project, report, outcome, install=install and not frozen and not dry_run)
+
+
+def _check_there(data: Mapping[str, Any], name: str, group: str | None) -> None:
+    """Raises UsageError where a name is not in the list that was named."""
+    places = names_in(data)
+    wanted = ""
+    if group is not None:
+        known = group_key(data, group)
+        if known is None:
+            groups = ", ".join(data.get("dependency-groups", {})) or "none"
+            raise UsageError(f"there is no dependency group {group} in {FILE_NAME}", f"groups: {groups}")
+        wanted = known
+    normal = str(canonicalize_name(name))
+    if wanted in places.get(normal, ()):
+        return
+    hints = [_removal(name, place) for place in places.get(normal, ())]
+    if not hints:
+        close = difflib.get_close_matches(normal, sorted(places), n=1)
+        hints = (
+            [f"did you mean {close[0]}? {_removal(close[0], place)}" for place in places[close[0]]]
+            if close
+            else []
+        )
+    raise UsageError(f"{name} is not in {_list(wanted or None)}", hint="\n".join(hints) or None)
+
+
+def _removal(name: str, place: str) -> str:
+    """The command that removes what is in this list."""
+    if place:
+        return f"it is in {_list(place)}: lumienv remove --group {place} {name}"
+    return f"it is in {_list(None)}: lumienv remove {name}"
+
+
+def _list(group: str | None) -> str:
+    return f"the group {group}" if group else f"the dependencies in {FILE_NAME}"
+
+
+def _edit(
+    project: Project,
+    report: Report,
+    change: Callable[[str], Edited],
+    group: str | None,
+    *,
+    frozen: bool,
+    dry_run: bool,
+) -> EditOutcome:
+    """Edit, lock what is edited, and write both, if all of that came about."""
+    path = Path(project.manifest.path)
+    with _alone(project, report):
+        with disk_errors(f"read {FILE_NAME}", path):
+            before = path.read_bytes()
+        if not dry_run:
+            forget(read_manifest(path), project.lock_path)
+        edited = change(before.decode())
+        manifest = manifest_of(project.manifest.path, edited.text)
+        after = edited.text.encode()
+        written = False
+
+        def publish(locked: bytes | None) -> None:
+            nonlocal written
+            with disk_errors(f"write {FILE_NAME}", path):
+                exchange(path, before, after, project.lock_path, locked)
+            written = True
+
+        locked = None
+        if not frozen:
+            with _left_as_it_was(edited):
+                locked = lock(replace(project, manifest=manifest), report, dry_run=dry_run, publish=publish)
+        if not written and after != before and not dry_run:
+            publish(None)
+    return EditOutcome(path, group, edited, written and after != before, locked)
+
+
+@contextmanager
+def _left_as_it_was(edited: Edited) -> Iterator[None]:
+    """Tell what has become of the edit where nothing fits: lines are those of a text that is not written."""
+    try:
+        yield
+    except (ManifestError, ResolutionError) as error:
+        if edited.added or edited.changed or edited.removed:
+            said = f"{FILE_NAME} and its lock stay as they were (lines are counted as if it were edited)"
+            error.facts = (*error.facts, said)
+        raise
+
+
+@contextmanager
+def _alone(project: Project, report: Report) -> Iterator[None]:
+    """Be the only one of this user who edits this manifest; others are found out when it is written."""
+    path = Path(project.manifest.path).resolve()
+    try:
+        folder = private_directory(Path(project.site.cache) / "edits")
+    except (OSError, StoreError):  # without a cache there is no place for it: only the waiting is lost
+        yield
+        return
+    name = hashlib.sha256(bytes(path)).hexdigest()[:32]
+    with one_writer(
+        folder / name,
+        f"edit {path}",
+        lambda _: report.note(f"another lumienv edits {path}, waiting for it"),
+    ):
+        yield
+
+
+def _provided(outcome: EditOutcome, entries: Sequence[Entry]) -> tuple[str, ...]:
+    """What was added and is the image's."""
+    names = {entry.name for entry in entries}
+    labels = outcome.locked.provided if outcome.locked is not None else ()
+    return tuple(label for label in labels if str(canonicalize_name(label.partition(" ")[0])) in names)
+
+
+def _installed(project: Project, report: Report, outcome: EditOutcome, *, install: bool) -> EditOutcome:
+    if not install:
+        return outcome
+    manifest = read_manifest(Path(outcome.path))
+    if manifest.image.kind == "snapshot":
+        report.note("nothing is installed, as [image] names a saved snapshot")
+        return outcome
+    wanted = _as_it_is(project.manifest, manifest, outcome.group)
+    try:
+        done = sync(replace(project, manifest=manifest), report, **wanted)
+    except LumienvError as error:
+        said = f"{FILE_NAME} and its lock are written; the environment stays as it was"
+        error.facts = (*error.facts, said)
+        raise
+    return replace(outcome, synced=done)
+
+
+def _as_it_is(before: Manifest, now: Manifest, group: str | None) -> dict[str, Any]:
+    """The mode and the groups of the current environment, and the group that was edited."""
+    mode = current_mode(now.store_path)
+    try:
+        have = current_generation(now.store_path) if mode is not None else None
+    except (StoreError, ManifestError):
+        have = None
+    edited = group_key({"dependency-groups": now.groups}, group) if group is not None else None
+    added = [edited] if edited is not None else []
+    if have is None:
+        return {"groups": added}
+    groups = [name for name in have.groups if name in now.groups]
+    left_out = "dev" in before.groups and "dev" in now.groups and "dev" not in have.groups and edited != "dev"
+    return {
+        "mode": have.mode,
+        "builder": have.builder or None,
+        "groups": list(dict.fromkeys([*groups, *added])),
+        "no_groups": ["dev"] if left_out else [],
+    }

@@ -1,0 +1,120 @@
+"""`lumienv add` and `lumienv remove` through the real program, on an image."""
+
+import json
+import signal
+
+import pytest
+from sources import tiny_project, write_tree
+from wheels import make_wheel
+from workspace import Workspace, locked
+
+HAS = "import importlib.util as u, sys; print([bool(u.find_spec(name)) for name in sys.argv[1:]])"
+
+
+@pytest.fixture
+def project(local: Workspace, small_image, wheels) -> Workspace:
+    for name in ("thing", "other", "tool"):
+        make_wheel(wheels, name, "1.0")
+    make_wheel(wheels, "stubborn", "1.0", ["shipped>=9"])
+    local.write(f'path = "{small_image}"', ["thing"])
+    return local
+
+
+def text(project: Workspace) -> str:
+    return (project.directory / "lumienv.toml").read_text()
+
+
+def test_a_package_comes_and_goes_with_its_environment(project: Workspace) -> None:
+    before = text(project)
+    said = project.lumienv("add", "other>=1", "shipped")
+    assert said.splitlines()[:2] == ["+ other>=1 (dependencies)", "+ shipped (dependencies)"]
+    assert "the image has shipped 2.1 already: nothing is installed for it" in said
+    assert "installed 2 packages" in said
+    assert project.python(HAS, "other") == "[True]"
+
+    said = project.lumienv("add", "--dev", "tool")
+    assert '[dependency-groups]\ndev = ["tool"]\n' in text(project)
+    assert project.python(HAS, "tool") == "[True]"
+
+    wrong = project.try_("remove", "tool")
+    assert wrong.status == 2
+    assert "help: it is in the group dev: lumienv remove --group dev tool" in wrong.err
+
+    project.lumienv("remove", "--dev", "tool")
+    said = json.loads(project.lumienv("remove", "other", "shipped", "--json"))
+    assert said["removed"] == ["other>=1", "shipped"]
+    assert said["lock"]["removed"] == ["other 1.0"]
+    assert text(project) == f"{before}\n[dependency-groups]\ndev = []\n"
+    assert project.python(HAS, "other", "tool", "thing") == "[False, False, True]"
+
+
+def test_the_environment_keeps_its_mode_and_its_groups(project: Workspace) -> None:
+    manifest = project.directory / "lumienv.toml"
+    manifest.write_text(text(project) + '[dependency-groups]\ndev = ["tool"]\ndocs = ["other"]\n')
+    project.lumienv("sync", "--mode", "squashfs", "--group", "docs", "--no-dev")
+    project.lumienv("remove", "thing")
+    assert project.current.resolve().name.startswith("squashfs-")
+    assert project.python(HAS, "thing", "other", "tool") == "[False, True, False]"
+
+
+def test_where_nothing_fits_all_stays_as_it_was(project: Workspace) -> None:
+    project.lumienv("sync")
+    before = text(project), project.lock_path.read_bytes(), project.current.resolve()
+    said = project.try_("add", "other", "stubborn")
+    assert said.status == 1
+    assert "lumienv.toml and its lock stay as they were" in said.err
+    assert (text(project), project.lock_path.read_bytes(), project.current.resolve()) == before
+
+
+def test_a_folder_is_used_where_it_lies(project: Workspace) -> None:
+    folder = write_tree(project.directory / "mylib", tiny_project("mylib"))
+    (folder / "edited.py").write_text("value = 1\n")
+    project.lumienv("add", "--editable", "mylib @ ./mylib")
+    assert text(project).endswith('\n[sources.mylib]\npath = "./mylib"\neditable = true\n')
+    (folder / "edited.py").write_text("value = 22\n")
+    assert project.python("import edited; print(edited.value)") == "22"
+
+
+def test_no_sync_frozen_and_dry_run_do_as_much_as_they_say(project: Workspace) -> None:
+    before = text(project)
+    assert "would lock 2 packages" in project.lumienv("add", "other", "--dry-run")
+    assert (text(project), project.lock_path.exists()) == (before, False)
+    project.lumienv("add", "other", "--frozen")
+    assert '"other"' in text(project)
+    assert not project.lock_path.exists()
+    (project.directory / "requirements.txt").write_text("tool==1.0\n")
+    project.lumienv("add", "-r", "requirements.txt", "--no-sync")
+    assert locked(project) == {"other": "1.0", "thing": "1.0", "tool": "1.0"}
+    assert not project.current.exists()
+
+
+def test_a_bound_without_quotes_is_noticed(project: Workspace) -> None:
+    said = project.shell(["sh", "-c", '"$0" add other>=1', *project.command()])
+    assert said.status == 2
+    assert 'put quotes around it: lumienv add "other>=1"' in said.err
+    assert (project.directory / "=1").read_text() == ""
+    assert '"other' not in text(project)
+
+
+def test_where_the_sync_fails_the_edit_stays(project: Workspace) -> None:
+    (project.directory / ".lumienv").mkdir()
+    (project.directory / ".lumienv" / "mine").write_text("")
+    said = project.try_("add", "other")
+    assert said.status == 1
+    assert "lumienv.toml and its lock are written; the environment stays as it was" in said.err
+    assert locked(project) == {"other": "1.0", "thing": "1.0"}
+
+
+def test_interrupted_while_an_index_is_silent_nothing_is_changed(project: Workspace, index) -> None:
+    project.lumienv("lock")
+    before = text(project), project.lock_path.read_bytes()
+    index.latency = 60_000
+    asked = len(index.requests)
+    running = project.start("add", "other", "--no-sync")
+    while len(index.requests) == asked and running.poll() is None:
+        pass
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "interrupted" in err
+    assert (text(project), project.lock_path.read_bytes()) == before
