@@ -1,5 +1,5 @@
 #!/bin/bash
-# Run every check: ruff, mypy, the unit tests, and the integration tests as the caller and as an
+# Run every check: ruff, mypy, the documentation, the unit tests, and the integration tests as the caller and as an
 # unprivileged user. As root on Debian it first sets up the laboratory (tests/lab) that the
 # integration tests need; elsewhere they skip what is missing, with the reason.
 # Usage: bash tests/run.sh [pytest arguments…]
@@ -33,6 +33,7 @@ elif ! is_debian_amd64; then
 else
   apt_install python3 python3-venv git
   "$tests/lab/install-runtime.sh"
+  "$tests/lab/install-tools.sh"
   "$tests/lab/user.sh"
   "$tests/lab/build-images.sh"
   # Both runs are told, as the user cannot see what the directory's name depends on.
@@ -116,6 +117,7 @@ export PATH=$venv/bin:$PATH
 stage "ruff check" ruff check .
 stage "ruff format" ruff format --check .
 stage "mypy" mypy lumienv
+stage "documentation" mkdocs build --quiet --strict --site-dir "$copy/site"
 
 # Paths among the arguments choose the tests instead of the stages' own.
 options=() unit=() integration=()
