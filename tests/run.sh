@@ -117,7 +117,7 @@ export PATH=$venv/bin:$PATH
 stage "ruff check" ruff check .
 stage "ruff format" ruff format --check .
 stage "mypy" mypy lumienv
-stage "documentation" mkdocs build --quiet --strict --site-dir "$copy/site"
+stage "documentation" env NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict --site-dir "$copy/site"
 
 # Paths among the arguments choose the tests instead of the stages' own.
 options=() unit=() integration=()

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,8 +77,8 @@ _ODD = st.sampled_from(["caf\udce9\n\n", "\x80", "\x81'\"", "a\r\nb", "\udcff%s\
 def test_any_bytes_are_written_anew_by_a_line_that_is_plain_text_itself(
     value: str, ifs: str, words: list[str]
 ):
-    command, kept = carried(["python3", "-c", SHOW, *words], {"X": value, "IFS": ifs})
-    assert all(word.isascii() or word in words for word in command)
+    command, kept = carried([sys.executable, "-c", SHOW, *words], {"X": value, "IFS": ifs})
+    assert all(word.isascii() or word in (sys.executable, *words) for word in command)
     done = subprocess.run(command, env={"PATH": os.environ["PATH"], **kept}, capture_output=True, check=True)
     seen = [os.fsencode(value), os.fsencode(ifs), [os.fsencode(word) for word in words]]
     assert done.stdout.decode().strip() == str(seen)
