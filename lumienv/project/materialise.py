@@ -1,7 +1,7 @@
 """From a lock to an environment in the store: fetch, build aside, carry, verify, publish."""
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from lumienv.overlay.squashfs import find_program
 from lumienv.overlay.tree import build_tree
 from lumienv.overlay.verify import Expectation, verify_tree
 from lumienv.project import Project, Report, index_client, source_builder
+from lumienv.project.cacheuse import using_cache
 from lumienv.runtime import Surroundings
 from lumienv.site.scratch import scratch_directory
 
@@ -50,54 +51,57 @@ def materialise(
     Returns it with the names of the image's scripts that it wraps, and a remark on its making. Raises
     LumienvError's children; the store is then as it was.
     """
-    fetched = _fetch(project, report, snapshot, chosen)
-    replaced = [canonicalize_name(name) for name in project.manifest.resolve.replace]
-    check_modules(fetched.wheels, fetched.files, snapshot, replaced)
-    expectation = Expectation(
-        fetched.wheels, _direct_names(project.manifest, generation.groups), lock.provided, replaced
-    )
-    runtime = project.runtime()
-    if generation.mode == "squashfs" or generation.builder == "append":
-        find_program("mksquashfs")  # before anything is built
-    base_size = snapshot.image.size if generation.mode == "sif" else 0
-    check_room(
-        generation.mode,
-        generation.builder,
-        fetched.files.values(),
-        base_size,
-        project.store.generations,
-        project.site.scratch,
-    )
-    with project.store.staging() as staged:
-        # Given back before the environment is published: then no sync would look for it here.
-        with scratch_directory(project.site.scratch) as scratch:
-            built = generation.at(staged)
-            root = root_of(built, scratch)
-            tree = tree_in(built, root)
-            tree.mkdir(parents=True, mode=0o755)
-            work = scratch / "work"
-            work.mkdir()
-            scripts = build_tree(
-                tree,
-                generation.mount,
-                snapshot,
-                fetched.wheels,
-                fetched.files,
-                fetched.house,
-                runtime,
-                work,
-                project.site.processors,
-            )
-            write_lock_into(tree, project.lock_path)
-            noted = write_records(
-                built, tree, fetched.wheels, lock.provided, snapshot.frozen_digest(), replaced
-            )
-            carried = carry(built, root, snapshot, runtime, scratch, project.site.processors, report)
-            # An image has to be right by itself: started with nothing of what a launch brings along.
-            around = surroundings_of(built) if generation.mode != "sif" else Surroundings()
-            warnings = verify_tree(built, snapshot, expectation, runtime, around)
-        whole = replace(generation, records=noted, carrier_identity=carried.identity)
-        published = project.store.publish(staged, whole)
+    with ExitStack() as in_use:
+        in_use.enter_context(using_cache(project.site.cache, report.note))
+        fetched = _fetch(project, report, snapshot, chosen)
+        replaced = [canonicalize_name(name) for name in project.manifest.resolve.replace]
+        check_modules(fetched.wheels, fetched.files, snapshot, replaced)
+        expectation = Expectation(
+            fetched.wheels, _direct_names(project.manifest, generation.groups), lock.provided, replaced
+        )
+        runtime = project.runtime()
+        if generation.mode == "squashfs" or generation.builder == "append":
+            find_program("mksquashfs")  # before anything is built
+        base_size = snapshot.image.size if generation.mode == "sif" else 0
+        check_room(
+            generation.mode,
+            generation.builder,
+            fetched.files.values(),
+            base_size,
+            project.store.generations,
+            project.site.scratch,
+        )
+        with project.store.staging() as staged:
+            # Given back before the environment is published, and the cache too: then no sync would look here.
+            with scratch_directory(project.site.scratch) as scratch:
+                built = generation.at(staged)
+                root = root_of(built, scratch)
+                tree = tree_in(built, root)
+                tree.mkdir(parents=True, mode=0o755)
+                work = scratch / "work"
+                work.mkdir()
+                scripts = build_tree(
+                    tree,
+                    generation.mount,
+                    snapshot,
+                    fetched.wheels,
+                    fetched.files,
+                    fetched.house,
+                    runtime,
+                    work,
+                    project.site.processors,
+                )
+                write_lock_into(tree, project.lock_path)
+                noted = write_records(
+                    built, tree, fetched.wheels, lock.provided, snapshot.frozen_digest(), replaced
+                )
+                carried = carry(built, root, snapshot, runtime, scratch, project.site.processors, report)
+                # An image has to be right by itself: started with nothing of what a launch brings along.
+                around = surroundings_of(built) if generation.mode != "sif" else Surroundings()
+                warnings = verify_tree(built, snapshot, expectation, runtime, around)
+            in_use.close()
+            whole = replace(generation, records=noted, carrier_identity=carried.identity)
+            published = project.store.publish(staged, whole)
     for warning in warnings:
         report.warn(warning)
     return published, scripts, carried.remark

@@ -14,7 +14,6 @@ from lumienv.overlay.generation import MOUNT, Entrance, Generation
 from lumienv.overlay.output import check_not_base, image_is_whole, put_out
 from lumienv.overlay.trust import note_down
 from lumienv.project import Project, Report, base_of, saved_snapshot, snapshot_of
-from lumienv.project.cacheuse import using_cache
 from lumienv.project.launchers import bring_up_launchers
 from lumienv.project.lock import LockOutcome, lock
 from lumienv.project.materialise import materialise
@@ -147,8 +146,7 @@ def sync(
             editable=tuple(editable_folders(project, chosen)),
             sources=built_folders(project, chosen),
         )
-        with using_cache(project.site.cache, report.note):
-            published, scripts, remark = materialise(project, report, generation, snapshot, current, chosen)
+        published, scripts, remark = materialise(project, report, generation, snapshot, current, chosen)
         if wanted_at is not None:
             put_out(published, wanted_at)
         if share:
