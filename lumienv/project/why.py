@@ -75,7 +75,5 @@ def _nowhere(look: Look, graph: Graph, name: str, asked: str) -> LockError:
     elif look.snapshot is None:
         hint = look.remedy
     else:
-        hint = (
-            f'have it installed: write "{name}" into the dependencies of lumienv.toml, then type lumienv lock'
-        )
+        hint = f"have it installed: lumienv add {name}"
     return LockError(message, *facts, hint=hint)
