@@ -295,8 +295,11 @@ class IndexClient:
 
 
 def import_early() -> None:
-    """Import in a thread what requests and their answers will need: 0.1 s, while others are awaited."""
-    threading.Thread(target=_import, name="lumienv-import", daemon=True).start()
+    """Import in a thread what requests and their answers will need: 0.1 s, while others are awaited.
+
+    No daemon, other than the workers: Python 3.11 may crash where it ends while a thread loads a library.
+    """
+    threading.Thread(target=_import, name="lumienv-import").start()
 
 
 def _import() -> None:
