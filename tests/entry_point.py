@@ -7,6 +7,8 @@ import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
+from answers import check_answer
+
 _SCRIPT = Path(sysconfig.get_path("scripts")) / "lumienv"
 PROGRAM = (str(_SCRIPT),) if _SCRIPT.is_file() else (sys.executable, "-m", "lumienv")
 
@@ -30,6 +32,8 @@ def lumienv(
     *words: str, cwd: Path, env: Mapping[str, str], stdin: str | None = None
 ) -> "subprocess.CompletedProcess[str]":
     """What `lumienv words…` does in the folder `cwd`."""
-    return subprocess.run(
+    done = subprocess.run(
         [*PROGRAM, *words], cwd=cwd, env=dict(env), input=stdin, capture_output=True, text=True, check=False
     )
+    check_answer(words, done.stdout)
+    return done

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from answers import check_answer
+
 # What a developer's shell may hold and a test must not depend on.
 _LEAKS = ("LUMIENV_", "PYTHON", "SINGULARITY", "APPTAINER", "VIRTUAL_ENV", "CONDA", "SLURM_", "NETRC")
 _KEPT = ("LUMIENV_LAB", "LUMIENV_TEST", "SLURM_CONF")
@@ -61,7 +63,9 @@ class Workspace:
 
     def try_(self, *words: str, **variables: str) -> Said:
         """The program to its end, whatever comes of it."""
-        return self.shell(self.command(*words), **variables)
+        said = self.shell(self.command(*words), **variables)
+        check_answer(words, said.out)
+        return said
 
     def lumienv(self, *words: str, **variables: str) -> str:
         """What the program prints; it has to succeed."""

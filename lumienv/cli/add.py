@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lumienv.cli.lock import show_lock
+from lumienv.cli.lock import lock_data, show_lock
 from lumienv.cli.main import Common, common_options
 from lumienv.cli.sync import show_sync
 from lumienv.errors import UsageError
@@ -138,17 +138,6 @@ def _json(outcome: EditOutcome) -> dict[str, Any]:
         "unchanged": edited.kept,
         "sources": edited.sources,
         "image": outcome.provided,
-        "lock": None
-        if lock is None
-        else {
-            "path": str(lock.path),
-            "fresh": lock.fresh,
-            "written": lock.written,
-            "added": lock.added,
-            "removed": lock.removed,
-            "changed": lock.changed,
-            "image": lock.provided,
-            "stand_ins": lock.stand_ins,
-        },
+        "lock": lock_data(lock) if lock is not None else None,
         "generation": str(synced.generation.path) if synced is not None else None,
     }

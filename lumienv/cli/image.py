@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lumienv.cli.main import Common, common_options
+from lumienv.ui import with_nulls
 
 if TYPE_CHECKING:
     from lumienv.image.description import Layer
@@ -35,7 +36,7 @@ def list_(
     site = load_site(os.environ)
     images = list_images(site.image_folders)
     if as_json:
-        output.data([{"path": str(image.path)} | asdict(image.name) for image in images])
+        output.data([{"path": str(image.path)} | with_nulls(asdict(image.name)) for image in images])
         return
     if not images:
         output.note(
@@ -206,7 +207,7 @@ def suggest(
     opened = open_project(common.project, os.environ, offline=common.offline)
     found = suggestions(opened, output, files, probe=probe)
     if as_json:
-        output.data([asdict(one) for one in found])
+        output.data([with_nulls(asdict(one)) for one in found])
         return
     if not found:
         output.note("no image is known: name the folders that hold .sif files in LUMIENV_IMAGE_PATH,")

@@ -42,20 +42,23 @@ def command(
         opened, output, check=check, upgrade=upgrade, upgrade_packages=upgrade_package, dry_run=dry_run
     )
     if as_json:
-        output.data(
-            {
-                "path": str(outcome.path),
-                "fresh": outcome.fresh,
-                "written": outcome.written,
-                "added": outcome.added,
-                "removed": outcome.removed,
-                "changed": outcome.changed,
-                "image": outcome.provided,
-                "stand_ins": outcome.stand_ins,
-            }
-        )
+        output.data(lock_data(outcome))
     else:
         show_lock(output, outcome)
+
+
+def lock_data(outcome: LockOutcome) -> dict[str, object]:
+    """What changed, as `--json` tells it."""
+    return {
+        "path": str(outcome.path),
+        "fresh": outcome.fresh,
+        "written": outcome.written,
+        "added": outcome.added,
+        "removed": outcome.removed,
+        "changed": outcome.changed,
+        "image": outcome.provided,
+        "stand_ins": outcome.stand_ins,
+    }
 
 
 def show_lock(output: Output, outcome: LockOutcome) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from lumienv.cli.lock import show_lock
+from lumienv.cli.lock import lock_data, show_lock
 from lumienv.cli.main import Common, common_options
 from lumienv.errors import StoreError, UsageError
 from lumienv.overlay.launched import BIN
@@ -158,14 +158,7 @@ def _dry_run(opened: Project, output: Output, wanted: dict[str, Any], as_json: b
                 "builder": outcome.wanted.builder or None,
                 "groups": outcome.wanted.groups,
                 "image": outcome.base_name,
-                "lock": None
-                if lock is None
-                else {
-                    "fresh": lock.fresh,
-                    "added": lock.added,
-                    "removed": lock.removed,
-                    "changed": lock.changed,
-                },
+                "lock": lock_data(lock) if lock is not None else None,
                 "install": outcome.install,
                 "known": outcome.known,
             }
