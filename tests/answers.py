@@ -1,4 +1,4 @@
-"""Every answer of `--json` that a test gets from the real program is held against its schema in docs/schemas."""
+"""Every answer of `--json` that a test gets from the real program is held against its schema."""
 
 import json
 from collections.abc import Sequence

@@ -18,7 +18,7 @@ from lumienv.ui import counted
     "format_",
     metavar="FORMAT",
     envvar="LUMIENV_EXPORT_FORMAT",
-    help="requirements.txt, pylock.toml, environment.yml, def or cyclonedx.",
+    help="One of requirements.txt, pylock.toml, environment.yml, def or cyclonedx.",
 )
 @click.option(
     "-o",

@@ -15,28 +15,37 @@ from lumienv.cli.ending import INTERRUPTED, clean_up_first, status_of
 from lumienv.errors import LumienvError
 from lumienv.ui import Output, colored, show_error
 
-# Command → its module and what it is for. Modules are imported when their command is used.
-_COMMANDS = {
-    "add": ("lumienv.cli.add", "Add packages to lumienv.toml, lock, and install them."),
-    "remove": ("lumienv.cli.remove", "Remove packages from lumienv.toml, lock, and sync."),
-    "lock": ("lumienv.cli.lock", "Resolve the dependencies against the image and write the lock."),
-    "sync": ("lumienv.cli.sync", "Make the environment match the lock."),
-    "list": ("lumienv.cli.list", "List the packages of overlay and image, with their origin."),
-    "tree": ("lumienv.cli.tree", "Show what needs what, packages of the image marked."),
-    "why": ("lumienv.cli.why", "Show how your own lines lead to a package."),
-    "diff": ("lumienv.cli.diff", "Show what changed between two locks, or since the last commit."),
-    "status": ("lumienv.cli.status", "Image, lock, environments: what is stale, and what mends it."),
-    "doctor": ("lumienv.cli.doctor", "See what on this machine gets in the way, and what mends it."),
-    "clean": ("lumienv.cli.clean", "Remove old environments that nothing can be using."),
-    "run": ("lumienv.cli.run_command", "Run a command or a task in the environment."),
-    "srun": ("lumienv.cli.srun_command", "Run it through srun, with srun's own options."),
-    "sbatch": ("lumienv.cli.sbatch", "Submit a batch script, or write it, that needs no lumienv."),
-    "shell": ("lumienv.cli.shell", "Open an interactive shell in the environment."),
-    "verify": ("lumienv.cli.verify", "Hold the environment against what was locked."),
-    "export": ("lumienv.cli.export", "Write the lock as a file that other tools read."),
-    "image": ("lumienv.cli.image", "Look at base images: list, show, freeze, suggest."),
-    "cache": ("lumienv.cli.cache", "Where the caches are, how large; clean them."),
+# Section of the help → command → its module and what it is for. A module is imported when it is used.
+_SECTIONS = {
+    "Dependencies": {
+        "add": ("lumienv.cli.add", "Add packages to lumienv.toml, lock, and install them."),
+        "remove": ("lumienv.cli.remove", "Remove packages from lumienv.toml, lock, and sync."),
+        "lock": ("lumienv.cli.lock", "Resolve the dependencies against the image and write the lock."),
+        "list": ("lumienv.cli.list", "List the packages of overlay and image, with their origin."),
+        "tree": ("lumienv.cli.tree", "Show what needs what, packages of the image marked."),
+        "why": ("lumienv.cli.why", "Show how your own lines lead to a package."),
+        "diff": ("lumienv.cli.diff", "Show what changed between two locks, or since the last commit."),
+        "export": ("lumienv.cli.export", "Write the lock as a file that other tools read."),
+    },
+    "Environment": {
+        "sync": ("lumienv.cli.sync", "Make the environment match the lock."),
+        "status": ("lumienv.cli.status", "Image, lock, environments: what is stale, and what mends it."),
+        "verify": ("lumienv.cli.verify", "Hold the environment against what was locked."),
+        "clean": ("lumienv.cli.clean", "Remove old environments that nothing can be using."),
+    },
+    "Run": {
+        "run": ("lumienv.cli.run_command", "Run a command or a task in the environment."),
+        "srun": ("lumienv.cli.srun_command", "Run it through srun, with srun's own options."),
+        "sbatch": ("lumienv.cli.sbatch", "Submit a batch script, or write it, that needs no lumienv."),
+        "shell": ("lumienv.cli.shell", "Open an interactive shell in the environment."),
+    },
+    "Images and this machine": {
+        "image": ("lumienv.cli.image", "Look at base images: list, show, freeze, suggest."),
+        "doctor": ("lumienv.cli.doctor", "See what on this machine gets in the way, and what mends it."),
+        "cache": ("lumienv.cli.cache", "Where the caches are, how large; clean them."),
+    },
 }
+_COMMANDS = {name: entry for section in _SECTIONS.values() for name, entry in section.items()}
 
 
 class _Lazy(click.Group):
@@ -53,8 +62,10 @@ class _Lazy(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+        width = max(map(len, _COMMANDS))
+        for title, commands in _SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), text) for name, (_, text) in commands.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -281,7 +281,7 @@ def test_why_tells_what_stands_for_a_name(project: Workspace) -> None:
     [
         ("pyarow", "did you mean pyarrow?"),
         ("nothere", "lumienv.toml says never to install it: take nothere out of [resolve] omit"),
-        ("unheard-of", 'have it installed: lumienv add unheard-of'),
+        ("unheard-of", "have it installed: lumienv add unheard-of"),
     ],
 )
 def test_what_is_nowhere_is_answered_with_a_way_out(project: Workspace, name: str, hint: str) -> None:
