@@ -94,6 +94,28 @@ def show(
 
 @command.command()
 @common_options
+@click.argument("before", metavar="[A]")
+@click.argument("after", metavar="B", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def diff(common: Common, before: str, after: str | None, as_json: bool) -> None:
+    """What changes from image A to image B; in a project also what a move to B would change for it.
+
+    A and B are paths, names, or snapshots that `image freeze` saved. Without A it is the project's image.
+    """
+    from lumienv.cli.image_diff import diff_data, show_diff
+    from lumienv.project.image_diff import image_diff, snapshot_called, with_move
+
+    new = snapshot_called(after or before, os.environ)
+    old = snapshot_called(before, os.environ) if after is not None else _snapshot(common, None)
+    found = with_move(image_diff(old, new), new, common.project, os.environ, common.output)
+    if as_json:
+        common.output.data(diff_data(found))
+    else:
+        show_diff(common.output, found)
+
+
+@command.command()
+@common_options
 @click.argument("image", required=False)
 @click.option("-o", "--output", "target", metavar="FILE", help="Where to save it; `-` prints it.")
 @click.option(

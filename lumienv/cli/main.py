@@ -18,6 +18,7 @@ from lumienv.ui import Output, colored, show_error
 # Section of the help → command → its module and what it is for. A module is imported when it is used.
 _SECTIONS = {
     "Dependencies": {
+        "init": ("lumienv.cli.init", "Write a lumienv.toml; on a terminal, ask which image."),
         "add": ("lumienv.cli.add", "Add packages to lumienv.toml, lock, and install them."),
         "remove": ("lumienv.cli.remove", "Remove packages from lumienv.toml, lock, and sync."),
         "lock": ("lumienv.cli.lock", "Resolve the dependencies against the image and write the lock."),
@@ -40,7 +41,7 @@ _SECTIONS = {
         "shell": ("lumienv.cli.shell", "Open an interactive shell in the environment."),
     },
     "Images and this machine": {
-        "image": ("lumienv.cli.image", "Look at base images: list, show, freeze, suggest."),
+        "image": ("lumienv.cli.image", "Look at base images: list, show, diff, freeze, suggest."),
         "doctor": ("lumienv.cli.doctor", "See what on this machine gets in the way, and what mends it."),
         "cache": ("lumienv.cli.cache", "Where the caches are, how large; clean them."),
     },

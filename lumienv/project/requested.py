@@ -3,7 +3,7 @@
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from lumienv.manifest import ARCHIVES, Source
 from lumienv.manifest.edits import Entry, SourceTable
 from lumienv.manifest.sources import source_of_url
 from lumienv.manifest.tables import is_name
+from lumienv.project.requirement_files import read_requirements
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _PASSWORD = re.compile(r"//[^/\s]*@")
@@ -232,52 +233,22 @@ def _no_requirement(word: str, error: InvalidRequirement) -> UsageError:
     )
 
 
-def entries_of_file(path: Path, asked: Asked, above: Sequence[Path] = ()) -> Iterator[Entry | str]:
-    """The entries of a requirements file, and sentences on what is not taken over. Raises UsageError.
+def entries_of_file(path: Path, asked: Asked) -> Iterator[Entry | str]:
+    """What a requirements file asks for, as entries, and sentences on what is not taken over.
 
-    As pip reads it ("Requirements File Format"): comments, lines that go on, `-r`, `-e`. Hashes are left to
-    the lock. Options that name indexes are not followed: [[index]] is the place for these.
+    Raises ManifestError for a file that cannot be read.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
-        raise UsageError(f"{path} cannot be read: {reason}") from None
-    if path.resolve() in above:
-        raise UsageError(f"{path} includes itself")
-    beside = Asked(asked.project, path.parent, index=asked.index)
-    for number, line in _logical_lines(text):
-        where = f"{path.name}:{number}"
-        option, _, rest = line.replace("=", " ", 1).partition(" ") if line.startswith("-") else ("", "", line)
-        value = rest.strip()
-        try:
-            if option in ("-r", "--requirement"):
-                yield from entries_of_file(path.parent / value, asked, (*above, path.resolve()))
-            elif option in ("-e", "--editable"):
-                yield entry_of(value, Asked(asked.project, path.parent, editable=_is_path(value)))
-            elif option in ("-c", "--constraint"):
-                yield f"{where}: {option} is not taken over; its lines belong into [resolve] constraints"
-            elif option in ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--no-index"):
-                yield f"{where}: {option} is not taken over; lumienv.toml names indexes in [[index]]"
-            elif option:
-                yield f"{where}: {option} is not taken over"
-            else:
-                yield entry_of(re.sub(r"\s--[a-z-]+[=\s]\S+", "", f" {line}").strip(), beside)
-        except UsageError as error:
-            if error.message.startswith(f"{path.name}:"):
-                raise
-            raise UsageError(f"{where}: {error.message}", *error.facts, hint=error.hint) from None
-
-
-def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines without comments, those that end in a backslash joined; with the number of their first."""
-    begun, first = "", 0
-    for number, line in enumerate(text.splitlines(), 1):
-        first = first or number
-        begun += line.removesuffix("\\") if line.endswith("\\") else re.sub(r"(^|\s)#.*$", "", line)
-        if not line.endswith("\\"):
-            if begun.strip():
-                yield first, begun.strip()
-            begun, first = "", 0
-    if begun.strip():
-        yield first, begun.strip()
+    found = read_requirements(path, asked.project)
+    for text in found.dependencies:
+        requirement = Requirement(text)
+        if requirement.name in found.sources:
+            yield Entry(requirement, found.sources[requirement.name])
+        else:
+            yield entry_of(
+                text, Asked(asked.project, asked.here, index=None if requirement.url else asked.index)
+            )
+    yield from found.notes
+    for text in found.constraints:
+        yield f"{text} is not taken over: limits on what others bring along stand in [resolve] constraints"
+    for index in found.indexes:
+        yield f"the index {index.url} is not taken over: lumienv.toml names indexes in [[index]]"

@@ -77,7 +77,7 @@ def suggest(
                 reason = f"not tried, as {_MOST_SECONDS:.0f} seconds have passed"
                 found.append(replace(blank, verdict=UNCLEAR, reason=reason))
             else:
-                found.append(_judged(blank, snapshot, project, client, report, locked))
+                found.append(judged(blank, snapshot, project, client, report, locked))
     # The sort keeps the order of equals: of two that do as well the newer image comes first.
     return sorted(
         found,
@@ -155,7 +155,7 @@ def _words(table: ImageTable) -> str:
     return "[image] " + " and ".join(f'{key} = "{value}"' for key, value in words.items())
 
 
-def _judged(
+def judged(
     blank: Suggestion,
     snapshot: Snapshot,
     project: Project,
@@ -163,6 +163,7 @@ def _judged(
     report: Report,
     locked: Mapping[str, Origin],
 ) -> Suggestion:
+    """`blank` with how the project's dependencies stand to this snapshot. Raises PackageIndexError."""
     manifest = project.manifest
     reader = source_builder(project, snapshot, client, report, start=False)
     groups = (manifest.dependencies, *manifest.groups.values())

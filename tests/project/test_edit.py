@@ -174,7 +174,10 @@ def test_a_requirements_file_is_added_line_by_line(project: Project, place: Plac
     assert outcome.edited.added == ("other",)
     assert outcome.edited.changed == (("thing", "thing==2.0"),)
     assert told.warnings == [
-        "requirements.txt:2: --index-url is not taken over; lumienv.toml names indexes in [[index]]"
+        "requirements.txt:2: https://example.org/simple is written without its password: that belongs into "
+        "~/.netrc",
+        "left out: the hashes of 1 of the requirements (the lock has its own)",
+        "the index https://example.org/simple is not taken over: lumienv.toml names indexes in [[index]]",
     ]
 
 

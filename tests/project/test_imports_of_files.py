@@ -1,0 +1,195 @@
+"""pip's requirements files and conda's environment.yml, taken over: what becomes of each line."""
+
+from pathlib import Path
+
+import pytest
+
+from lumienv.errors import ManifestError
+from lumienv.manifest import HostValue, IndexTable
+from lumienv.project.conda_files import read_environment
+from lumienv.project.imported import Imported, on_image
+from lumienv.project.requirement_files import read_requirements
+
+
+def requirements(folder: Path, text: str, **others: str) -> Imported:
+    for name, content in {"requirements": text, **others}.items():
+        (folder / f"{name}.txt").write_text(content)
+    return read_requirements(folder / "requirements.txt", folder)
+
+
+def conda(folder: Path, text: str) -> Imported:
+    (folder / "environment.yml").write_text(text)
+    return read_environment(folder / "environment.yml", folder)
+
+
+def test_requirements_are_taken_as_they_are_without_comments_and_hashes(tmp_path: Path) -> None:
+    text = (
+        "# ours\nrich>=13  # nice\nh5py==3.1 \\\n  --hash=sha256:aa \\\n  --hash=sha256:bb\n"
+        "x[y]; python_version<'4'\n"
+    )
+    found = requirements(tmp_path, text)
+    assert found.dependencies == ("rich>=13", "h5py==3.1", "x[y]; python_version<'4'")
+    assert found.notes == ("left out: the hashes of 1 of the requirements (the lock has its own)",)
+
+
+def test_nested_files_and_constraints_are_followed_and_each_is_read_once(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "more.txt").write_text("-r ../requirements.txt\nb\n--constraint=limits.txt\n")
+    (tmp_path / "sub" / "limits.txt").write_text("c[x]<2\nd\ne @ https://example.org/e-1-py3-none-any.whl\n")
+    found = requirements(tmp_path, "a\n-r sub/more.txt\n")
+    assert found.dependencies == ("a", "b")
+    assert found.constraints == ("c<2",)
+    assert [note.partition("(")[0] for note in found.notes] == [
+        "limits.txt:3: left out: e @ https://example.org/e-1-py3-none-any.whl "
+    ]
+
+
+def test_indexes_become_tables_private_ones_first_and_without_passwords(tmp_path: Path) -> None:
+    text = (
+        "-i https://example.org/simple\n--extra-index-url=https://me:geheim@group.example.org/simple\n"
+        "-f ./wheels\n--extra-index-url https://example.org/whl/cu121\n"
+    )
+    found = requirements(tmp_path, text)
+    assert found.indexes == (
+        IndexTable("https://group.example.org/simple"),
+        IndexTable("./wheels", format="flat"),
+        IndexTable("https://example.org/simple"),
+    )
+    assert "geheim" not in str(found)
+    assert any("cu121 (it has builds for NVIDIA's GPUs" in note for note in found.notes)
+
+
+def test_folders_archives_and_addresses_get_their_names(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "pyproject.toml").write_text('[project]\nname = "one-pkg"\n')
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "setup.cfg").write_text("[metadata]\nname = two\n")
+    text = (
+        "-e ./one[dev]\n./two ; python_version < '4'\n./w/three-1.0-py3-none-any.whl\n"
+        "git+https://example.org/g/four@v1#egg=four&subdirectory=py\n"
+        "https://example.org/five-1.0.tar.gz\n-e git+https://example.org/g/six#egg=six\n"
+    )
+    found = requirements(tmp_path, text)
+    assert found.dependencies == (
+        "one-pkg[dev]",
+        "two; python_version < '4'",
+        "three",
+        "four @ git+https://example.org/g/four@v1#subdirectory=py",
+        "five @ https://example.org/five-1.0.tar.gz",
+        "six @ git+https://example.org/g/six",
+    )
+    assert found.sources == {
+        "one-pkg": {"path": "./one", "editable": True},
+        "two": {"path": "./two"},
+        "three": {"path": "./w/three-1.0-py3-none-any.whl"},
+    }
+    assert len(found.notes) == 1
+    assert "not editable" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("what is this", "left out: what is this (it is no requirement"),
+        ("./nowhere", "left out: ./nowhere (its name is not known"),
+        ("x @ hg+https://example.org/x", "it is kept in hg, and lumienv knows git only"),
+        ("x @ git+https://${TOKEN}@example.org/x", "left out: x @ git+https://example.org/x (lumienv reads"),
+        (
+            "x @ https://a:geheim@example.org/x-1.tar.gz",
+            "left out: x @ https://example.org/x-1.tar.gz (it contains",
+        ),
+        ("--trusted-host example.org", "left out: --trusted-host example.org (lumienv checks"),
+        ("--no-index", "left out: --no-index (offline is"),
+        ("--use-feature=fast-deps", "left out: --use-feature=fast-deps (an option of pip's alone)"),
+        ("git+https://example.org/x", "left out: git+https://example.org/x (its name is not known"),
+    ],
+)
+def test_what_cannot_be_taken_is_named_in_one_line(tmp_path: Path, line: str, said: str) -> None:
+    found = requirements(tmp_path, f"{line}\n")
+    assert found.dependencies == ()
+    assert len(found.notes) == 1
+    assert found.notes[0].startswith("requirements.txt:1: ")
+    assert said in found.notes[0]
+    assert "geheim" not in found.notes[0]
+
+
+def test_pips_options_for_prereleases_and_wheels_have_their_keys(tmp_path: Path) -> None:
+    found = requirements(tmp_path, "--pre\n--only-binary :all:\n")
+    assert (found.prerelease, found.build, found.notes) == ("allow", "never", ())
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"none\.txt cannot be read: no such file"):
+        requirements(tmp_path, "-r none.txt\n")
+
+
+def test_conda_packages_are_taken_in_pips_words(tmp_path: Path) -> None:
+    found = conda(
+        tmp_path,
+        "name: x\nchannels: [conda-forge]\nvariables: {HF_HOME: /scratch/x, HF_TOKEN: geheim}\n"
+        "dependencies:\n"
+        "- python=3.11\n- pytorch=2.5\n- conda-forge::numpy>=1.20, <3\n- scikit-learn=1.3.0=py311_0\n"
+        "- scipy 1.11.*\n- pandas 2.1\n- h5py\n- rich==13.0\n- cudatoolkit=11.8\n- pip\n"
+        "- pip:\n  - wandb>=0.16 # w\n",
+    )
+    assert found.dependencies == (
+        *("torch==2.5.*", "numpy>=1.20,<3", "scikit-learn==1.3.0", "scipy==1.11.*", "pandas==2.1", "h5py"),
+        *("rich==13.0", "wandb>=0.16"),
+    )
+    assert found.python == "==3.11.*"
+    assert found.env == {"HF_HOME": "/scratch/x", "HF_TOKEN": HostValue("HF_TOKEN")}
+    assert "geheim" not in str(found)
+    assert [note.removeprefix("environment.yml: ").partition(" (")[0] for note in found.notes] == [
+        "left out: channels",
+        "HF_TOKEN is taken from the host when a command starts: its value is not written",
+        "pytorch is called torch outside of conda",
+        "left out: cudatoolkit=11.8",
+        "taken from conda by their names: torch, numpy, scikit-learn, scipy, pandas, h5py, rich; "
+        "an index may lack one",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [", "is not valid YAML"),
+        ("@EXPLICIT\n", "is not valid YAML"),
+        ("name: x\n", "no list of dependencies"),
+    ],
+)
+def test_what_is_no_environment_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ManifestError, match=said):
+        conda(tmp_path, text)
+
+
+def test_pins_of_image_packages_become_bare_names_and_ranges_stay() -> None:
+    asked = Imported(
+        (
+            "torch==2.5.1",
+            "Numpy==1.26.4",
+            "scipy>=2",
+            "rich>=13",
+            "einops==1",
+            "torchvision @ https://example.org/t.whl",
+        ),
+        constraints=("torch<2.6", "numpy<2", "pyarrow<19"),
+        python="==3.11.*",
+    )
+    have = {"torch": "2.7.1+rocm6", "numpy": "1.26.4", "scipy": "1.11", "rich": "14.0", "torchvision": "0.22"}
+    found = on_image(asked, have, "3.12.9")
+    assert found.dependencies == ("torch", "Numpy", "scipy>=2", "rich>=13", "einops==1", "torchvision")
+    assert found.constraints == ("pyarrow<19",)
+    assert found.notes == (
+        "torch==2.5.1: written without version: the image has 2.7.1+rocm6",
+        "scipy>=2: the image has 1.11; the lock will tell what can be done about it",
+        "torchvision: written without its address: the image has 0.22",
+        "written without version, as the image has just this one: Numpy",
+        "torch<2.6: left out of the constraints: the image has 2.7.1+rocm6",
+        "python==3.11.*: left out: the image has Python 3.12.9",
+    )
+
+
+def test_what_is_for_nvidias_gpus_is_left_out() -> None:
+    found = on_image(Imported(("nvidia-cublas-cu12==12.1", "nvidia-nccl-cu12", "rich")), {})
+    assert found.dependencies == ("rich",)
+    assert found.notes == ("left out, as they are for NVIDIA's GPUs: nvidia-cublas-cu12, nvidia-nccl-cu12",)
