@@ -25,6 +25,7 @@ from lumienv.runtime.host import Host
 from lumienv.ui import Output, show_error
 
 COMMANDS = (
+    ("init",),
     ("lock",),
     ("sync",),
     ("list",),

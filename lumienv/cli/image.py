@@ -107,7 +107,9 @@ def diff(common: Common, before: str, after: str | None, as_json: bool) -> None:
 
     new = snapshot_called(after or before, os.environ)
     old = snapshot_called(before, os.environ) if after is not None else _snapshot(common, None)
-    found = with_move(image_diff(old, new), new, common.project, os.environ, common.output)
+    found = with_move(
+        image_diff(old, new), new, common.project, os.environ, common.output, offline=common.offline
+    )
     if as_json:
         common.output.data(diff_data(found))
     else:

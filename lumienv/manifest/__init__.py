@@ -297,8 +297,4 @@ def find_manifest(start: Path) -> Path:
     for folder in (start, *start.parents):
         if (folder / FILE_NAME).is_file():
             return folder / FILE_NAME
-    raise ManifestError(
-        f"no {FILE_NAME} in {start} or any folder above it",
-        hint=f"write one (`lumienv.toml.example` in lumienv's sources shows every key), for example:\n"
-        f'printf \'dependencies = ["h5py"]\\n[image]\\nname = "pytorch"\\n\' > {FILE_NAME}',
-    )
+    raise ManifestError(f"no {FILE_NAME} in {start} or any folder above it", hint="write one: lumienv init")

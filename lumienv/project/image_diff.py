@@ -100,12 +100,18 @@ def image_diff(before: Snapshot, after: Snapshot) -> ImageDiff:
 
 
 def with_move(
-    found: ImageDiff, after: Snapshot, folder: str | None, environ: Mapping[str, str], report: Report
+    found: ImageDiff,
+    after: Snapshot,
+    folder: str | None,
+    environ: Mapping[str, str],
+    report: Report,
+    *,
+    offline: bool,
 ) -> ImageDiff:
     """The same with what a move to `after` would change for the project in `folder`, if there is one.
 
-    No index is asked: caches tell whether the dependencies fit, or it stays unclear. Raises ManifestError for
-    a project that cannot be read, LockError for its lock.
+    Where no index can be asked and the caches do not suffice, it stays unclear whether the dependencies fit.
+    Raises ManifestError for a project that cannot be read, LockError for its lock.
     """
     try:
         find_manifest(start_folder(folder, environ))
@@ -113,7 +119,7 @@ def with_move(
         if folder is not None:
             raise
         return found
-    project = open_project(folder, environ, offline=True)
+    project = open_project(folder, environ, offline=offline)
     return replace(found, move=_move(project, after, report))
 
 
@@ -150,9 +156,8 @@ def _tried(project: Project, after: Snapshot, report: Report, lock: Lock | None)
         try:
             origins = lock.origins() if lock is not None else {}
             return judged(blank, after, project, client, report, origins)
-        except PackageIndexError:
-            reason = "the caches do not know enough of the packages, and no index was asked"
-            return replace(blank, verdict=UNCLEAR, reason=reason)
+        except PackageIndexError as error:
+            return replace(blank, verdict=UNCLEAR, reason=error.message)
 
 
 def _clashes(
