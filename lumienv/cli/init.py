@@ -94,8 +94,6 @@ def command(
         common.output.note(note)
     words = " and ".join(f'{key} = "{value}"' for key, value in outcome.image.items())
     common.output.result(f"wrote {os.path.relpath(outcome.path)}: [image] {words}")
-    if not outcome.dependencies:
-        common.output.result("write the packages that you need under dependencies, then")
     common.output.result(f"next: {outcome.next}")
 
 
@@ -130,7 +128,7 @@ def _asked(found: Sequence[Offer], site: Site, folder: Path, output: Output, ask
     preset = usual(found)
     shown = found[: max(_SHOWN, preset + 1)]
     rows = [
-        [str(number), one.name.file, one.torch, one.rocm, one.python]
+        [str(number), one.name.file, one.torch.partition("+")[0], one.rocm, one.python]
         for number, one in enumerate(shown, start=1)
     ]
     output.table(["", "image", "torch", "ROCm", "Python"], rows)

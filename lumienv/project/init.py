@@ -218,7 +218,8 @@ def init(folder: Path, chosen: Chosen, imported: Imported) -> InitOutcome:
         write_atomically(path, text.encode())
     there = os.path.relpath(folder)
     go = "" if there == "." else f"cd {shlex.quote(there)} && "
-    return InitOutcome(path, chosen.table, fitted.dependencies, tuple(notes), f"{go}lumienv sync")
+    follows = "lumienv sync" if fitted.dependencies else "lumienv add PACKAGE"
+    return InitOutcome(path, chosen.table, fitted.dependencies, tuple(notes), go + follows)
 
 
 def _check(text: str) -> None:

@@ -18,6 +18,12 @@ einops
 
 
 @pytest.fixture
+def unseen(tmp_path, lab) -> Workspace:
+    """An empty folder, with images in the site's folders that lumienv has never looked into."""
+    return make_workspace(tmp_path / "project", tmp_path / "cache", LUMIENV_IMAGE_PATH=str(lab.directory))
+
+
+@pytest.fixture
 def place(tmp_path, cache, lab) -> Workspace:
     """An empty folder, with the laboratory's images in the site's folders."""
     return make_workspace(tmp_path / "project", cache, LUMIENV_IMAGE_PATH=str(lab.directory))
@@ -42,16 +48,27 @@ def on_a_terminal(place: Workspace, words: list[str], answers: list[tuple[bytes,
     return shown.decode().replace("\r\n", "\n")
 
 
-def test_on_a_terminal_the_images_are_listed_newest_first_and_one_is_picked(place):
-    shown = on_a_terminal(place, ["init"], [(b"which image", b"17\n"), (b"there are 4", b"2\n")])
-    rows = [line.split() for line in shown.splitlines() if ".sif" in line and line[0].isdigit()]
+def test_on_a_terminal_the_images_are_listed_newest_first_and_one_is_picked(unseen):
+    shown = on_a_terminal(unseen, ["init"], [(b"which image", b"17\n"), (b"there are 4", b"2\n")])
+    rows = listed(shown)
     assert [row[0] for row in rows] == ["1", "2", "3", "4"]
     assert "multitorch" in rows[0][1]
     assert rows[0][2] == "2.10"
     assert rows[1][-2] == "6.2.4"
-    text = (place.directory / "lumienv.toml").read_text()
+    text = (unseen.directory / "lumienv.toml").read_text()
     assert 'name = "pytorch"\nrocm = "6.2.4"' in text
-    assert "next: lumienv sync" in shown
+    assert "next: lumienv add PACKAGE" in shown
+
+
+def test_the_list_tells_more_of_images_that_were_looked_into_and_leaves_out_the_builds_label(unseen):
+    unseen.lumienv("image", "show", "multitorch-full")
+    shown = on_a_terminal(unseen, ["init"], [(b"which image", b"1\n")])
+    assert listed(shown)[0][2] == "2.10.0"
+
+
+def listed(shown: str) -> list[list[str]]:
+    """The rows of the list of images: number, file, torch, ROCm, Python."""
+    return [line.split() for line in shown.splitlines() if ".sif" in line and line[0].isdigit()]
 
 
 def test_on_a_terminal_a_requirements_file_that_is_there_is_offered(place):

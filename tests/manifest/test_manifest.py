@@ -41,10 +41,10 @@ def test_a_folder_called_lumienv_toml_is_no_manifest(tmp_path: Path) -> None:
     assert find_manifest(tmp_path / "src") == tmp_path / "lumienv.toml"
 
 
-def test_without_a_manifest_the_message_shows_how_to_write_one(tmp_path: Path) -> None:
+def test_without_a_manifest_the_message_names_the_command_that_writes_one(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=f"no lumienv.toml in {tmp_path}") as caught:
         find_manifest(tmp_path)
-    assert "dependencies" in (caught.value.hint or "")
+    assert caught.value.hint == "write one: lumienv init"
 
 
 @pytest.mark.parametrize(
