@@ -40,10 +40,14 @@ class Dependency:
     """the TOML key it stands under, for messages: `dependencies`, `dependency-groups.dev`, …"""
     line: int | None = None
     """1-based line in the manifest, None where it cannot be told"""
+    typed: bool = False
+    """it comes from the command line, and is not written yet"""
 
     @property
     def where(self) -> str:
-        """`lumienv.toml:3`, or the key where the line is not known."""
+        """`lumienv.toml:3`, or the key where the line is not known; of what was typed, the command."""
+        if self.typed:
+            return "in this command"
         return f"{FILE_NAME}:{self.line}" if self.line else f"{FILE_NAME}: {self.key}"
 
 

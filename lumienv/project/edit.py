@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from lumienv.errors import LumienvError, ManifestError, ResolutionError, StoreError, UsageError
 from lumienv.files import disk_errors, one_writer, private_directory
-from lumienv.manifest import FILE_NAME, Manifest
+from lumienv.manifest import FILE_NAME, Dependency, Manifest
 from lumienv.manifest.edits import Edited, Entry, added_to, group_key, names_in, without
 from lumienv.manifest.reader import manifest_of, read_manifest
 from lumienv.manifest.tables import is_name
@@ -170,7 +170,7 @@ def _edit(
         if not dry_run:
             forget(read_manifest(path), project.lock_path)
         edited = change(before.decode())
-        manifest = manifest_of(project.manifest.path, edited.text)
+        manifest = _told_as_asked(read_manifest(path), manifest_of(project.manifest.path, edited.text))
         after = edited.text.encode()
         written = False
 
@@ -189,15 +189,33 @@ def _edit(
     return EditOutcome(path, group, edited, written and after != before, locked)
 
 
+def _told_as_asked(before: Manifest, after: Manifest) -> Manifest:
+    """The edited manifest with each line where the user finds it: in the file as it is, or in the command."""
+    known = {
+        (line.key, line.text): line
+        for lines in (before.dependencies, *before.groups.values())
+        for line in lines
+    }
+
+    def told(lines: Sequence[Dependency]) -> tuple[Dependency, ...]:
+        return tuple(known.get((line.key, line.text), replace(line, typed=True)) for line in lines)
+
+    return replace(
+        after,
+        dependencies=told(after.dependencies),
+        groups={name: told(lines) for name, lines in after.groups.items()},
+        resolve=before.resolve,
+    )
+
+
 @contextmanager
 def _left_as_it_was(edited: Edited) -> Iterator[None]:
-    """Tell what has become of the edit where nothing fits: lines are those of a text that is not written."""
+    """Tell what has become of the edit where nothing fits."""
     try:
         yield
     except (ManifestError, ResolutionError) as error:
         if edited.added or edited.changed or edited.removed:
-            said = f"{FILE_NAME} and its lock stay as they were (lines are counted as if it were edited)"
-            error.facts = (*error.facts, said)
+            error.facts = (*error.facts, f"{FILE_NAME} and its lock stay as they were")
         raise
 
 

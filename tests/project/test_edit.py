@@ -73,6 +73,24 @@ def test_what_fits_no_image_leaves_both_files_as_they_were(project: Project) -> 
     }
 
 
+def test_what_does_not_fit_is_told_by_the_lines_of_the_file_as_it_is_and_by_the_command(
+    project: Project, place: Place
+) -> None:
+    make_wheel(place.server.directory, "stubborn", "0.9", ["numpy"])
+    text = TEXT.replace("[\n", "[\n    # one more line\n", 1) + '[resolve]\nconstraints = ["thing<2"]\n'
+    Path(project.manifest.path).write_text(text)
+    with pytest.raises(ResolutionError) as caught:
+        add(opened(place), Told(), ["stubborn>=1"])
+    assert "you ask for stubborn>=1  (in this command)" in caught.value.facts
+    assert caught.value.hint is not None
+    assert 'write "stubborn<=0.9" instead of "stubborn>=1" (in this command)' in caught.value.hint
+    with pytest.raises(ResolutionError) as caught:
+        add(opened(place), Told(), ["thing>=2"])
+    said = "\n".join(caught.value.facts)
+    assert "(in this command)" in said
+    assert "(lumienv.toml:9)" in said  # the constraint, as people find it
+
+
 def test_a_dry_run_shows_the_change_and_writes_nothing(project: Project) -> None:
     before = both(project)
     outcome = add(project, Told(), ["thing<2"], dry_run=True)
