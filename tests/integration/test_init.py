@@ -1,11 +1,9 @@
 """`lumienv init` and `lumienv image diff` on the laboratory's images, with and without a terminal."""
 
 import json
-import os
-import pty
-import select
 
 import pytest
+from terminal import on_terminal
 from workspace import Workspace, make_workspace
 
 REQUIREMENTS = """\
@@ -29,27 +27,15 @@ def place(tmp_path, cache, lab) -> Workspace:
     return make_workspace(tmp_path / "project", cache, LUMIENV_IMAGE_PATH=str(lab.directory))
 
 
-def on_a_terminal(place: Workspace, words: list[str], answers: list[tuple[bytes, bytes]]) -> str:
+def on_a_terminal(place: Workspace, words: list[str], answers: list[tuple[str, str]]) -> str:
     """What `lumienv words…` shows on a terminal, where each answer is typed when its question is there."""
-    process, terminal = pty.fork()
-    if process == 0:
-        os.chdir(place.directory)
-        os.execve(place.command()[0], place.command(*words), place.environment({}))  # noqa: S606
-    shown = b""
-    while select.select([terminal], [], [], 60)[0]:
-        try:
-            shown += os.read(terminal, 4096)
-        except OSError:  # the other end is closed
-            break
-        if answers and answers[0][0] in shown:
-            os.write(terminal, answers.pop(0)[1])
-    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0, shown.decode()
-    assert answers == []
-    return shown.decode().replace("\r\n", "\n")
+    status, shown = on_terminal(place.command(*words), place.directory, place.environment({}), answers)
+    assert status == 0, shown
+    return shown
 
 
 def test_on_a_terminal_the_images_are_listed_newest_first_and_one_is_picked(unseen):
-    shown = on_a_terminal(unseen, ["init"], [(b"which image", b"17\n"), (b"there are 4", b"2\n")])
+    shown = on_a_terminal(unseen, ["init"], [("which image", "17\n"), ("there are 4", "2\n")])
     rows = listed(shown)
     assert [row[0] for row in rows] == ["1", "2", "3", "4"]
     assert "multitorch" in rows[0][1]
@@ -62,7 +48,7 @@ def test_on_a_terminal_the_images_are_listed_newest_first_and_one_is_picked(unse
 
 def test_the_list_tells_more_of_images_that_were_looked_into_and_leaves_out_the_builds_label(unseen):
     unseen.lumienv("image", "show", "multitorch-full")
-    shown = on_a_terminal(unseen, ["init"], [(b"which image", b"1\n")])
+    shown = on_a_terminal(unseen, ["init"], [("which image", "1\n")])
     assert listed(shown)[0][2] == "2.10.0"
 
 
@@ -73,7 +59,7 @@ def listed(shown: str) -> list[list[str]]:
 
 def test_on_a_terminal_a_requirements_file_that_is_there_is_offered(place):
     (place.directory / "requirements.txt").write_text(REQUIREMENTS)
-    shown = on_a_terminal(place, ["init"], [(b"take over", b"\n"), (b"which image", b"pytorch\n")])
+    shown = on_a_terminal(place, ["init"], [("take over", "\n"), ("which image", "pytorch\n")])
     assert "torch==2.8.0+cu126: written without version" in shown
     assert '"einops"' in (place.directory / "lumienv.toml").read_text()
 
