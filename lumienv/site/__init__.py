@@ -184,13 +184,24 @@ def _cache(data: Mapping[str, Any], environ: Mapping[str, str], folder: Path) ->
         raise TypeError("cache.folder is text")
     (pattern or "").format(project="", user="")  # a placeholder that nobody fills is a mistake everywhere
     user = environ.get("USER") or environ.get("LOGNAME") or str(os.getuid())
-    if pattern:
+    if pattern and "{project}" not in pattern:
+        place = str(pattern.format(user=user))
+        if _can_be_made(place):
+            return place
+    elif pattern:
         for project in _projects(environ, folder):
             place = str(pattern.format(project=project, user=user))
             if os.access(pattern.partition("{project}")[0] + project, os.W_OK):
                 return place
     home = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME") or Path.home()) / ".cache")
     return str(Path(home) / "lumienv")
+
+
+def _can_be_made(place: str) -> bool:
+    """Whether this user may write to the folder, or to the nearest one above it that is there."""
+    while not os.path.exists(place) and os.path.dirname(place) != place:  # noqa: PTH110, PTH120 - before every job
+        place = os.path.dirname(place)  # noqa: PTH120
+    return os.path.isdir(place) and os.access(place, os.W_OK)  # noqa: PTH112
 
 
 def _projects(environ: Mapping[str, str], folder: Path) -> list[str]:

@@ -83,6 +83,16 @@ def test_a_project_folder_that_is_not_there_is_no_cache(tmp_path: Path) -> None:
     assert load_site(environ, Path("/scratch/project_9")).cache == Path("/home/ada/.cache/lumienv")
 
 
+def test_a_site_without_projects_has_its_caches_by_user(tmp_path: Path) -> None:
+    environ = site_file(tmp_path, f'[cache]\nfolder = "{tmp_path}/work/{{user}}/.cache/lumienv"\n')
+    assert load_site(environ, Path("/")).cache == tmp_path / "work/ada/.cache/lumienv"
+
+
+def test_a_cache_folder_that_cannot_be_made_is_no_cache(tmp_path: Path) -> None:
+    environ = site_file(tmp_path, '[cache]\nfolder = "/dev/null/{user}/.cache"\n')
+    assert load_site(environ, Path("/")).cache == Path("/home/ada/.cache/lumienv")
+
+
 @pytest.mark.parametrize("wanted", ["nowhere", "/does/not/exist.toml"])
 def test_a_missing_site_file_names_those_that_come_with_lumienv(wanted: str) -> None:
     with pytest.raises(ManifestError, match="there is no site file") as caught:
