@@ -1,10 +1,12 @@
 """The shape of the package: who imports whom, who prints, who starts processes (design: Rooms)."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from importlib.util import find_spec
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -51,6 +53,9 @@ IN_THE_IMAGE = {
     "lumienv.build.hooks",
 }
 
+PAGE = Path(__file__).parents[1] / "docs/development.md"
+DRAWING = Path(__file__).parents[1] / "docs/images/architecture.svg"
+
 MODULES = {
     ".".join(("lumienv", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
     for path in PACKAGE.rglob("*.py")
@@ -89,6 +94,22 @@ def names_used(module: str) -> Iterator[tuple[int, str]]:
 
 def test_every_room_has_its_place_in_the_order() -> None:
     assert {room_of(module) for module in MODULES} - {""} == set(ORDER)
+
+
+def test_the_page_for_contributors_lists_these_rooms_in_this_order() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    table = text.partition("| room |")[2].partition("\n\n")[0]
+    first_cells = [row.split("|")[1] for row in table.splitlines()[2:]]
+    listed = [room.rstrip("/") for cell in first_cells for room in re.findall(r"`(\w+/?)`", cell)]
+    assert listed == list(ORDER)
+
+
+def test_the_drawing_names_every_room() -> None:
+    drawing = ElementTree.fromstring(DRAWING.read_text(encoding="utf-8"))  # noqa: S314 - our own file
+    texts = " ".join(
+        text for node in drawing.iter("{http://www.w3.org/2000/svg}text") for text in node.itertext()
+    )
+    assert set(ORDER) - {"__main__"} <= set(re.findall(r"\w+", texts))
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
