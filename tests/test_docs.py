@@ -11,14 +11,22 @@ import pytest
 from lumienv.launch.slurm_options import BATCH, read_options
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*/README.md"))]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted(ROOT.glob("*/README.md")),
+]
 TEXTS = {page: page.read_text() for page in PAGES}
+# What a site installs, and what describes the project: they name files and commands as pages do.
+OTHERS = [ROOT / "CITATION.cff", *(path for path in sorted((ROOT / "contrib").rglob("*")) if path.is_file())]
 
 # `tests/run.sh`, `docs/development.md`: a path below the checkout, in backquotes or in a command.
 NAMED = re.compile(
-    r"(?<![\w/.-])((?:docs|tests|examples|benchmarks|lumienv|\.ci)/[\w./-]*\w|lumienv\.toml\.example)"
+    r"(?<![\w/.-])((?:docs|tests|examples|benchmarks|lumienv|contrib|\.ci)/[\w./-]*\w|lumienv\.toml\.example"
+    r"|(?:CHANGELOG|CONTRIBUTING|SECURITY)\.md|CITATION\.cff)"
 )
 MADE_WHEN_RUN = {"benchmarks/results"}
+TEST = re.compile(r"\btest_\w+\b(?!\.py)")
 COMMAND = re.compile(r"`lumienv ([^`]+)`|^\$ lumienv ([^#\n]+)", re.MULTILINE)
 
 
@@ -29,6 +37,14 @@ def test_every_file_that_a_page_names_exists(page):
         name for name in sorted(named) if not (ROOT / name).exists() and not (page.parent / name).exists()
     ]
     assert missing == []
+
+
+def test_every_test_that_a_page_names_is_one():
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    functions = set(re.findall(r"^def (test_\w+)", tests, re.MULTILINE))
+    named = {name for text in TEXTS.values() for name in TEST.findall(text)}
+    assert named - functions == set()
+    assert len(named) > 30  # docs/explanation/security.md names one or more for each promise
 
 
 def commands() -> list[str]:
@@ -75,4 +91,11 @@ def test_no_page_names_a_package_registry_or_a_path_of_one_machine():
         "/wo" + "rk/",
         "/ro" + "ot/",
     )
-    assert {page: word for page, text in TEXTS.items() for word in words if word in text} == {}
+    texts = TEXTS | {path: path.read_text() for path in OTHERS}
+    assert {page: word for page, text in texts.items() for word in words if word in text} == {}
+
+
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.name)
+def test_every_file_that_what_a_site_installs_names_exists(path):
+    named = set(NAMED.findall(path.read_text()))
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
