@@ -28,7 +28,7 @@ def test_the_example_is_read_as_it_stands(tmp_path):
 def test_everything_in_the_example_is_read_when_it_is_uncommented(tmp_path):
     # Three of the four ways to name an image have to stay comments.
     text = OPTIONAL.sub("", EXAMPLE.read_text())
-    for key in ("path", "host", "snapshot"):
+    for key in ("path", "uri", "host", "snapshot"):
         text = re.sub(rf"^{key} = ", f"# {key} = ", text, flags=re.MULTILINE)
     path = tmp_path / "lumienv.toml"
     path.write_text(text)
@@ -43,13 +43,7 @@ def test_everything_in_the_example_is_read_when_it_is_uncommented(tmp_path):
     assert set(manifest.groups) == {"dev", "test"}
 
 
-# This way to name an image is read, and refused: it comes with a later version.
-LATER = {"uri"}
-
-
-@pytest.mark.parametrize(
-    ("table", "key"), [(table, key) for table, keys in KEYS.items() for key in keys if key not in LATER]
-)
+@pytest.mark.parametrize(("table", "key"), [(table, key) for table, keys in KEYS.items() for key in keys])
 def test_the_example_shows_every_key_that_is_read(table, key):
     assert re.search(rf"(^|[\[.]|# |\{{ |, ){re.escape(key)}( =|\]|\.)", EXAMPLE.read_text(), re.MULTILINE), (
         table

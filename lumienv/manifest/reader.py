@@ -108,13 +108,29 @@ class _Reader(Tables):
         if narrowing and kind != "name":
             self.fail(f"image.{next(iter(narrowing))}", f"narrows a search by name, but {kind} is given")
         assume = self.table(table, "assume", "image.")
+        value = self.text(table, f"image.{kind}", "")
+        if kind == "uri":
+            self._check_uri(value)
         return ImageTable(
             kind=kind,
-            value=self.text(table, f"image.{kind}", ""),
+            value=value,
             selectors=narrowing,
             activate=self.text(table, "image.activate", "auto"),
             assume={name: self.named_text(assume, "image.assume", name) for name in assume},
         )
+
+    def _check_uri(self, uri: str) -> None:
+        from lumienv.manifest.imageaddress import REGISTRY, parse_address
+
+        hint = 'uri = "docker://org/image:tag"; `lumienv image pull` fetches it'
+        try:
+            address = parse_address(uri)
+        except ValueError as error:
+            self.fail("image.uri", str(error), hint=hint)
+        if address.transport != REGISTRY:
+            problem = "names an image in a registry, and this is a file or folder"
+            hint = f'make an image of it: lumienv image pull {address}\nand name that: path = "/…/image.sif"'
+            self.fail("image.uri", problem, hint=hint)
 
     def resolve(self, table: dict[str, Any]) -> ResolveTable:
         self.known(table, "resolve")

@@ -131,8 +131,26 @@ def test_only_the_image_has_to_be_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["name", "path", "uri", "host", "snapshot"])
 def test_an_image_is_named_in_one_of_five_ways(tmp_path: Path, kind: str) -> None:
-    image = read(tmp_path, f'[image]\n{kind} = "value"\n').image
-    assert (image.kind, image.value) == (kind, "value")
+    value = "docker://org/image:1" if kind == "uri" else "value"
+    image = read(tmp_path, f'[image]\n{kind} = "{value}"\n').image
+    assert (image.kind, image.value) == (kind, value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("https://example.org/image.sif", "is no address of an image that lumienv knows"),
+        ("docker://name:secret@example.org/image", "has a user name or a password in it"),
+        ("docker://Org/Image", "has a name that no image can have"),
+        ("oci-archive:image.tar", "names an image in a registry, and this is a file or folder"),
+    ],
+)
+def test_an_address_that_is_none_is_refused_with_its_line(tmp_path: Path, uri: str, said: str) -> None:
+    error = complaint(tmp_path, f'[image]\nuri = "{uri}"\n')
+    assert error.message.startswith(f"lumienv.toml:2: image.uri {said}")
+    assert "secret" not in str(error)
+    assert error.hint is not None
+    assert "lumienv image pull" in error.hint
 
 
 @pytest.mark.parametrize(
