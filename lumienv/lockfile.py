@@ -168,7 +168,7 @@ def lock_text(resolution: Resolution, snapshot: Snapshot, manifest: Manifest) ->
                 "declared": manifest.declared(),
                 "image": {
                     "name": snapshot.image.name,
-                    **({"identity": snapshot.image.identity} if snapshot.image.identity else {}),
+                    **({"identity": snapshot.image.locked_as} if snapshot.image.locked_as else {}),
                     "frozen": snapshot.frozen_digest(),
                 },
                 "provided": [
@@ -366,5 +366,5 @@ def _locked(package: Package, chosen: _Chosen, folder: Path) -> LockedWheel | Lo
 
 def with_identity(text: str, image: Base) -> str:
     """A lock's text that names this image, with its identity: what a lock made on the image says there."""
-    lines = tomli_w.dumps({"name": image.name, "identity": image.identity})
+    lines = tomli_w.dumps({"name": image.name, "identity": image.locked_as})
     return _NAMED.sub(lambda found: found[1] + lines, text, count=1)

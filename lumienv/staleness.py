@@ -18,8 +18,8 @@ def staleness(lock: Lock, manifest: Manifest, snapshot: Snapshot) -> str | None:
         return what_changed(lock.declared, manifest.declared(), lock.inputs)
     image = snapshot.image
     # What was made by hand, a snapshot or a lock from one, has no identity: what is in the image decides.
-    by_hand = not lock.identity or not image.identity
-    if not by_hand and lock.identity != image.identity:
+    by_hand = not lock.identity or not image.locked_as
+    if not by_hand and lock.identity != image.locked_as:
         if lock.image != image.name:
             return f"it was made for the image {lock.image}, and {image.name} is selected now"
         return f"the image {lock.image} has changed since it was locked"

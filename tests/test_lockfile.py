@@ -361,6 +361,21 @@ def test_a_lock_of_another_image_says_which(tmp_path: Path, snapshot: Snapshot, 
     assert staleness(lock_of(tmp_path), MANIFEST, snapshot) == reason
 
 
+def test_of_a_pulled_image_the_registrys_digest_is_locked_not_this_machines_file(tmp_path: Path) -> None:
+    mine, theirs = image(pulled="oci:sha256:1"), image(pulled="oci:sha256:1", identity="sif:11")
+    path = tmp_path / "pylock.lumienv.toml"
+    path.write_text(lock_text(RESOLUTION, mine, MANIFEST))
+    locked = read_lock(path)
+    assert locked is not None
+    assert locked.identity == "oci:sha256:1"
+    assert lock_text(RESOLUTION, mine, MANIFEST) == lock_text(RESOLUTION, theirs, MANIFEST)
+    assert staleness(locked, MANIFEST, theirs) is None
+    moved = image(pulled="oci:sha256:2", name="moved.sif")
+    assert staleness(locked, MANIFEST, moved) == (
+        "it was made for the image lumi.sif, and moved.sif is selected now"
+    )
+
+
 GROUPS = {"dev": ["pytest"], "test": ["pytest"]}
 
 

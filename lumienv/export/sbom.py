@@ -49,13 +49,14 @@ def cyclonedx(selection: Selection) -> str:
     }
     provided = {name: component(name, version, "image") for name, version in selection.provided}
     identity = selection.lock.identity
+    known = identity.startswith(("sif:", "oci:"))
     image = Component(
         name=selection.image,
         type=ComponentType.PLATFORM if identity.startswith("host:") else ComponentType.CONTAINER,
         bom_ref="image",
         properties=[
             Property(name="lumienv:origin", value="image"),
-            *([Property(name="lumienv:identity", value=identity)] if identity.startswith("sif:") else ()),
+            *([Property(name="lumienv:identity", value=identity)] if known else ()),
         ],
     )
     root = Component(

@@ -2,14 +2,17 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from lumienv.errors import ImageError
 from lumienv.image.catalog import find_image
 from lumienv.image.hostpython import host_fingerprint
+from lumienv.image.pulled import pulled_image
 from lumienv.image.sif import read_sif
 from lumienv.image.snapshot import Base
 from lumienv.manifest import ImageTable
+from lumienv.manifest.imageaddress import ImageAddress, parse_address
 from lumienv.runtime.process import capture
 from lumienv.site import Site
 
@@ -25,6 +28,8 @@ def find_base(table: ImageTable, project: Path, site: Site, preferred: str | Non
         return host_base(os.path.join(project, interpreter) if "/" in interpreter else interpreter)  # noqa: PTH118
     if table.kind == "path":
         path = Path(os.path.normpath(project / Path(table.value).expanduser()))
+    elif table.kind == "uri":
+        return pulled_base(parse_address(table.value), site.cache)
     elif table.kind == "name":
         path = find_image(table.value, table.selectors, site.image_folders, preferred=preferred).path
     else:
@@ -46,6 +51,23 @@ def sif_base(path: Path) -> Base:
         )
     name = Path(os.path.realpath(path)).name
     return Base("sif", str(path), name, sif.identity, sif.size, sif.architecture, sif.identity)
+
+
+def pulled_base(address: ImageAddress, cache: Path) -> Base:
+    """The SIF that was made of a registry's image. Raises ImageError when it was not, or is another one now.
+
+    What is in the file decides, not what the registry has under the same name by now.
+    """
+    again = f"fetch it: lumienv image pull {address}"
+    found = pulled_image(cache, address)
+    if found is None:
+        raise ImageError(f"the image {address} has not been fetched yet", hint=again)
+    if not os.path.exists(found.path):  # noqa: PTH110 - a closed folder is none that can be used
+        raise ImageError(f"the image {found.path}, fetched from {address}, is gone", hint=again)
+    base = sif_base(Path(found.path))
+    if base.identity != found.identity:
+        raise ImageError(f"the image {found.path} is another one than was fetched from {address}", hint=again)
+    return replace(base, pulled=f"oci:{found.digest}")
 
 
 def host_base(interpreter: str) -> Base:

@@ -28,6 +28,14 @@ class Base:
     architecture: str = ""
     fingerprint: str = ""
     """changes whenever the base may have changed, and costs no process: of a SIF, its identity"""
+    pulled: str = ""
+    """of a SIF that a registry's image was made into, `oci:` and the digest there"""
+
+    @property
+    def locked_as(self) -> str:
+        """What a lock is bound to. Whoever pulls an image makes a SIF of their own, with an identity of its
+        own, of the same content: there it is the registry's digest, elsewhere the identity."""
+        return self.pulled or self.identity
 
 
 @dataclass(frozen=True)
@@ -135,6 +143,8 @@ class Snapshot:
         data["image"] = {
             key: data["image"][key] for key in ("kind", "name", *more, "identity", "size", "architecture")
         }
+        if not more:
+            data["image"]["identity"] = self.image.locked_as
         return data
 
 

@@ -83,7 +83,7 @@ def image_diff(before: Snapshot, after: Snapshot) -> ImageDiff:
     """What differs between two images."""
     old, new = _versions(before), _versions(after)
     then, now = _facts(before), _facts(after)
-    same = bool(before.image.identity) and before.image.identity == after.image.identity
+    same = bool(before.image.locked_as) and before.image.locked_as == after.image.locked_as
     return ImageDiff(
         before.image.name,
         after.image.name,

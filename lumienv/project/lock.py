@@ -171,7 +171,7 @@ def why_stale(project: Project, old: Lock | None, base: Base) -> str | None:
     if old is None:
         return "there is none yet"
     unchanged = old.inputs == project.manifest.inputs_digest()
-    if unchanged and old.identity and old.identity == base.identity:
+    if unchanged and old.identity and old.identity == base.locked_as:
         return None
     return staleness(old, project.manifest, snapshot_of(project, base))
 
@@ -179,7 +179,7 @@ def why_stale(project: Project, old: Lock | None, base: Base) -> str | None:
 def _add_identity(project: Project, report: Report, old: Lock, base: Base) -> bool:
     """Bind a lock that was made for a snapshot by hand to the image that it was now found to fit."""
     image = snapshot_of(project, base).image if not old.identity else base
-    if old.identity or not image.identity:
+    if old.identity or not image.locked_as:
         return False
     with disk_errors("write the lock", project.lock_path):
         text = project.lock_path.read_text(encoding="utf-8")

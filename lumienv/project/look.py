@@ -102,6 +102,6 @@ def why_old(project: Project, lock: Lock | None, base: Base | None, snapshot: Sn
         return what_changed(lock.declared, project.manifest.declared(), lock.inputs)
     if snapshot is not None:
         return staleness(lock, project.manifest, snapshot) or ""
-    if base is not None and base.kind == "sif" and lock.identity and lock.identity != base.identity:
+    if base is not None and base.kind == "sif" and lock.identity and lock.identity != base.locked_as:
         return f"it was made for the image {lock.image}, which is another one than {base.name} is now"
     return ""

@@ -202,7 +202,7 @@ def _no_image(project: Project) -> ManifestError:
 
 def check_guard(current: Lock, snapshot: Snapshot) -> None:
     """The image is the one that was locked for: by identity, else by its frozen list."""
-    if current.identity in ("", snapshot.image.identity) and current.frozen == snapshot.frozen_digest():
+    if current.identity in ("", snapshot.image.locked_as) and current.frozen == snapshot.frozen_digest():
         return
     raise LockError(
         f"the image {snapshot.image.name} is not the one that {LOCK_NAME} was made for",
