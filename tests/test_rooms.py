@@ -32,6 +32,7 @@ ORDER = (
     "manifest",
     "image",
     "index",
+    "registry",
     "resolve",
     "build",
     "lockfile",

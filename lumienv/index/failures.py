@@ -67,6 +67,16 @@ def unreachable(url: str, error: Exception) -> PackageIndexError:
     )
 
 
+def reason_of(error: Exception) -> str:
+    """Why a host could not be reached, in a few words."""
+    inner = error.reason if isinstance(error, exceptions.MaxRetryError) else error
+    if isinstance(inner, exceptions.ProxyError):
+        return f"through the proxy: {_reason(inner.original_error)}"
+    if isinstance(inner, (exceptions.SSLError, ssl.SSLError)):
+        return _certificate_reason(inner)
+    return _reason(inner or error)
+
+
 def proxy_refuses(url: str) -> PackageIndexError:
     """The proxy answered 407."""
     named = proxy_for(url, PipConfiguration())

@@ -20,7 +20,19 @@ SINGULARITY = "singularity"
 # Set in the runtime's own environment these change what is mounted or seen; a closed command gets none of
 # them. Where it puts its temporary files and its cache stays the user's decision.
 _PREFIXES = ("SINGULARITY", "APPTAINER")
-_KEPT_IN_CLOSED = {f"{prefix}_{name}" for prefix in _PREFIXES for name in ("TMPDIR", "CACHEDIR")}
+CACHE_VARIABLES = tuple(f"{prefix}_CACHEDIR" for prefix in _PREFIXES)
+TEMPORARY_VARIABLES = tuple(f"{prefix}_TMPDIR" for prefix in _PREFIXES)
+_KEPT_IN_CLOSED = {*CACHE_VARIABLES, *TEMPORARY_VARIABLES}
+# What a command that fetches from a registry may know besides: the way there, whom to trust, who asks.
+_OF_NETWORK = {
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+    *("http_proxy", "https_proxy", "all_proxy", "no_proxy", "DOCKER_CONFIG"),
+    *(
+        f"{prefix}DOCKER_{name}"
+        for prefix in ("SINGULARITY_", "APPTAINER_", "")
+        for name in ("USERNAME", "PASSWORD")
+    ),
+}
 
 # What a closed command may know of the host: what the runtime itself needs to start.
 _HOST_VARIABLES = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TERM", "TMPDIR", "XDG_RUNTIME_DIR")
@@ -73,16 +85,22 @@ class Singularity:
             unset=tuple(name for name in self._rivals(env, inherited) if name not in env),
         )
 
-    def tool(self, words: Sequence[str], *, inherited: Mapping[str, str], scratch: Path) -> Command:
+    def tool(
+        self, words: Sequence[str], *, inherited: Mapping[str, str], scratch: Path, network: bool = False
+    ) -> Command:
         """One of the runtime's own commands (`build`, `sif add`), or a plain `exec`: as in a bare shell.
 
         Nothing that a module of binds has set reaches it: a build, too, would bind those paths, and fail
-        where one is missing. Its temporary files go to `scratch`.
+        where one is missing. Its temporary files go to `scratch`. With `network` it gets the user's settings
+        of proxies, certificates and registries' passwords, too.
         """
         kept = {
             k: v
             for k, v in inherited.items()
-            if k in _HOST_VARIABLES or k == "LD_LIBRARY_PATH" or k in _KEPT_IN_CLOSED
+            if k in _HOST_VARIABLES
+            or k == "LD_LIBRARY_PATH"
+            or k in _KEPT_IN_CLOSED
+            or (network and k in _OF_NETWORK)
         }
         places = {f"{prefix}_TMPDIR": str(scratch) for prefix in _PREFIXES} | {"TMPDIR": str(scratch)}
         return Command(

@@ -267,3 +267,13 @@ def test_the_runtimes_own_commands_get_no_binds_and_our_place_for_temporary_file
         "SINGULARITY_TMPDIR": str(tmp_path),
         "APPTAINER_TMPDIR": str(tmp_path),
     }
+
+
+def test_passwords_of_registries_and_proxies_are_for_what_fetches_alone(tmp_path):
+    inherited = {"SINGULARITY_DOCKER_PASSWORD": "secret", "https_proxy": "http://proxy:3128"}
+    runtime = Singularity("/usr/bin/apptainer", "apptainer")
+    for network in (True, False):
+        command = runtime.tool(("build",), inherited=inherited, scratch=tmp_path, network=network)
+        kept = set(command.environment(inherited)) & set(inherited)
+        assert kept == (set(inherited) if network else set())
+        assert "secret" not in " ".join(command.argv)

@@ -1,0 +1,189 @@
+"""What a registry is asked and how its refusals read: a server on loopback that answers as it is told.
+
+`tests/integration/test_pull.py` asks a real one; this one gives out tokens, and misbehaves.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from lumienv.errors import ImageError
+from lumienv.image.oci import LARGEST, digest_of
+from lumienv.manifest.imageaddress import parse_address
+from lumienv.registry.client import Registry
+
+MANIFEST = b'{"schemaVersion": 2}'
+Answer = tuple[int, dict[str, str], bytes]
+
+
+class Server:
+    """`answers`: path → what it answers, or a function of the request's Authorization header."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Answer | Callable[[str], Answer]] = {}
+        self.seen: list[tuple[str, str]] = []
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                authorization = self.headers.get("Authorization", "")
+                server.seen.append((self.path, authorization))
+                answer = server.answers.get(self.path.partition("?")[0], (404, {}, b"{}"))
+                status, headers, body = answer(authorization) if callable(answer) else answer
+                self.send_response(status)
+                for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Nothing is told."""
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.host = f"127.0.0.1:{self.http.server_port}"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server()
+    thread = threading.Thread(target=made.http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield made
+    made.http.shutdown()
+    thread.join()
+    made.http.server_close()
+
+
+@pytest.fixture
+def ask(server: Server, tmp_path, monkeypatch) -> Callable[..., bytes]:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+    def asked(name: str = "org/image:1", **variables: str) -> bytes:
+        address = parse_address(f"docker://{server.host}/{name}")
+        return Registry(address, {"HOME": str(tmp_path), **variables}, https=False).manifest()
+
+    return asked
+
+
+WHO = {"SINGULARITY_DOCKER_USERNAME": "me", "SINGULARITY_DOCKER_PASSWORD": "secret"}
+ME = "Basic bWU6c2VjcmV0"
+
+
+def refusal(ask: Callable[..., bytes], *words: str, **variables: str) -> ImageError:
+    with pytest.raises(ImageError) as caught:
+        ask(*words, **variables)
+    assert "secret" not in str(caught.value)
+    return caught.value
+
+
+def test_a_tag_and_a_digest_are_asked_for_as_they_are(server, ask):
+    server.answers["/v2/org/image/manifests/1"] = (200, {}, MANIFEST)
+    digest = digest_of(MANIFEST)
+    server.answers[f"/v2/org/image/manifests/{digest}"] = (200, {}, MANIFEST)
+    assert ask() == ask(f"org/image@{digest}") == MANIFEST
+    assert [sent for _, sent in server.seen] == ["", ""]
+
+
+def guarded(server: Server, realm: str) -> None:
+    """A registry that wants a token, which `realm` gives to whom it knows."""
+    wanted = f'Bearer realm="{realm}",service="the registry",scope="repository:org/image:pull"'
+
+    def manifest(authorization: str) -> Answer:
+        if authorization == "Bearer of-me":
+            return 200, {}, MANIFEST
+        return 401, {"WWW-Authenticate": wanted}, b"{}"
+
+    def token(authorization: str) -> Answer:
+        return (200, {}, b'{"token": "of-me"}') if authorization == ME else (401, {}, b"{}")
+
+    server.answers |= {"/v2/org/image/manifests/1": manifest, "/token": token}
+
+
+def test_a_token_is_fetched_with_the_password_and_sent_alone(server, ask):
+    guarded(server, f"http://{server.host}/token")
+    assert ask(**WHO) == MANIFEST
+    (_, first), (path, second), (_, third) = server.seen
+    assert (first, second, third) == ("", ME, "Bearer of-me")
+    assert path == "/token?service=the+registry&scope=repository%3Aorg%2Fimage%3Apull"
+
+
+def test_without_a_password_it_is_said_that_one_is_wanted(server, ask):
+    guarded(server, f"http://{server.host}/token")
+    assert "wants a password for docker://" in refusal(ask).message
+
+
+def test_a_password_that_is_not_taken_is_said_to_be_wrong(server, ask):
+    guarded(server, f"http://{server.host}/token")
+    wrong = {**WHO, "SINGULARITY_DOCKER_PASSWORD": "other secret"}
+    assert "wrong password, or no right to it" in refusal(ask, **wrong).message
+
+
+@pytest.mark.parametrize("realm", ["file:///etc/passwd", "", "ftp://127.0.0.1/token"])
+def test_a_password_goes_to_no_strange_place(server, ask, realm):
+    guarded(server, realm)
+    refusal(ask, **WHO)
+    assert [sent for _, sent in server.seen] == [""]
+
+
+def test_credentials_do_not_follow_a_redirect_to_another_host(server, ask):
+    guarded(server, f"http://{server.host}/token")
+    other = Server()
+    thread = threading.Thread(target=other.http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        other.answers["/there"] = (200, {}, MANIFEST)
+        old = server.answers["/v2/org/image/manifests/1"]
+
+        def moved(authorization: str) -> Answer:
+            assert callable(old)
+            there = (307, {"Location": f"http://{other.host}/there"}, b"")
+            return there if authorization == "Bearer of-me" else old(authorization)
+
+        server.answers["/v2/org/image/manifests/1"] = moved
+        assert ask(**WHO) == MANIFEST
+        assert other.seen == [("/there", "")]
+    finally:
+        other.http.shutdown()
+        thread.join()
+        other.http.server_close()
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (403, "the registry wants a password for"),
+        (404, "there is no image"),
+        (429, "has been asked too often from here"),
+        (500, "does not work at the moment"),
+        (418, "is no registry of images"),
+    ],
+)
+def test_a_refusal_is_a_sentence_with_the_status_and_a_way_out(server, ask, status, said):
+    server.answers["/v2/org/image/manifests/1"] = (status, {}, b"<html>no</html>")
+    error = refusal(ask)
+    assert said in error.message
+    assert f"HTTP {status}" in error.facts[0]
+    assert error.hint
+
+
+def test_a_tag_that_is_not_there_is_answered_with_those_that_are(server, ask):
+    tags = [f"2.{number}" for number in range(9)]
+    server.answers["/v2/org/image/tags/list"] = (200, {}, json.dumps({"tags": tags}).encode())
+    assert refusal(ask, "org/image:2.77").facts[-1].startswith("tags there: 2.7, ")
+    server.answers["/v2/org/image/tags/list"] = (200, {}, b'{"tags": null}')
+    assert len(refusal(ask, "org/image:2.77").facts) == 1
+
+
+def test_a_flood_is_cut_off(server, ask):
+    server.answers["/v2/org/image/manifests/1"] = (200, {}, b" " * (LARGEST + 2))
+    assert "answers with more than a document" in refusal(ask).message
+
+
+def test_a_proxy_that_is_not_there_is_named_as_the_reason(server, ask, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    error = refusal(ask, http_proxy="http://127.0.0.1:1")
+    assert error.facts[0].startswith("through the proxy: ")
