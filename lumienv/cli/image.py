@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lumienv.cli.image_pull import command as pull
 from lumienv.cli.main import Common, common_options
 from lumienv.ui import with_nulls
 
 if TYPE_CHECKING:
-    from lumienv.image.description import Layer
+    from lumienv.image.description import Layer, Origin
     from lumienv.image.snapshot import Snapshot
 
 
 @click.group(name="image")
 def command() -> None:
-    """Look at base images."""
+    """Look at base images, and pull them from a registry."""
+
+
+command.add_command(pull)
 
 
 @command.command(name="list")
@@ -28,13 +32,17 @@ def list_(
     common: Common,
     as_json: bool,
 ) -> None:
-    """The images in the site's folders (or in LUMIENV_IMAGE_PATH), newest first."""
-    from lumienv.image.catalog import list_images
+    """The images in the site's folders (or in LUMIENV_IMAGE_PATH), newest first; then those pulled."""
+    from lumienv.image.catalog import FoundImage, list_images
+    from lumienv.image.names import parse
+    from lumienv.image.pulled import pulled_images
     from lumienv.site import load_site
 
     output = common.output
     site = load_site(os.environ)
     images = list_images(site.image_folders)
+    places = [Path(one.path) for one in pulled_images(site.cache)]
+    images += [FoundImage(path, parse(path.name)) for path in places if path.is_file()]
     if as_json:
         output.data([{"path": str(image.path)} | with_nulls(asdict(image.name)) for image in images])
         return
@@ -66,18 +74,22 @@ def show(
     image: str | None,
     as_json: bool,
 ) -> None:
-    """What an image is and provides: IMAGE is a path or a name; without it, the project's image."""
+    """What an image is and provides: IMAGE is a path, name or address; else the project's."""
     from lumienv.ui import plain
 
     output = common.output
-    layers = _layers(common, image)
+    layers, origin = _made(common, image)
     if not as_json:  # what the file says of itself, before it is started to be asked more
         for number, layer in enumerate(layers, start=1):
             made = f"{layer.mount} on {layer.base} by {layer.builder}, lock {layer.lock[:19]}…"
             output.text(f"{f'layer {number}':<12}{plain(made)}")
+        if origin is not None:
+            output.text(f"{'pulled':<12}{plain(f'{origin.uri} {origin.digest}')}")
     snapshot = _snapshot(common, image)
     if as_json:
-        output.text(json.dumps({**json.loads(snapshot.to_json()), "layers": [asdict(one) for one in layers]}))
+        pulled = asdict(origin) if origin is not None else None
+        own = {"layers": [asdict(one) for one in layers], "pulled": pulled}
+        output.text(json.dumps({**json.loads(snapshot.to_json()), **own}))
         return
     activation = snapshot.activation
     for label, value in (
@@ -176,9 +188,9 @@ def _snapshot(common: Common, image: str | None) -> "Snapshot":
     return snapshot_of(opened, base_of(opened))
 
 
-def _layers(common: Common, image: str | None) -> "tuple[Layer, ...]":
-    """What lumienv has put into the image, as its header tells; nothing is started."""
-    from lumienv.image.description import layers_of
+def _made(common: Common, image: str | None) -> "tuple[tuple[Layer, ...], Origin | None]":
+    """What lumienv has put into the image, or where it has pulled it from, as its header tells."""
+    from lumienv.image.description import layers_of, origin_of
     from lumienv.project import base_of, open_project
     from lumienv.project.freeze import image_base
 
@@ -186,7 +198,9 @@ def _layers(common: Common, image: str | None) -> "tuple[Layer, ...]":
         base = image_base(image, os.environ)
     else:
         base = base_of(open_project(common.project, os.environ, offline=common.offline))
-    return layers_of(Path(base.path)) if base.kind == "sif" and base.path else ()
+    if base.kind != "sif" or not base.path:
+        return (), None
+    return layers_of(Path(base.path)), origin_of(Path(base.path))
 
 
 def _by_hand(

@@ -41,7 +41,7 @@ _SECTIONS = {
         "shell": ("lumienv.cli.shell", "Open an interactive shell in the environment."),
     },
     "Images and this machine": {
-        "image": ("lumienv.cli.image", "Look at base images: list, show, diff, freeze, suggest."),
+        "image": ("lumienv.cli.image", "Base images: list, show, diff, freeze, pull, suggest."),
         "doctor": ("lumienv.cli.doctor", "See what on this machine gets in the way, and what mends it."),
         "cache": ("lumienv.cli.cache", "Where the caches are, how large; clean them."),
     },

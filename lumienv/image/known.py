@@ -1,7 +1,7 @@
-"""The images that lumienv knows without starting one: those in the site's folders, and those it probed."""
+"""The images that lumienv knows without starting one: the site's, and those it has pulled or probed."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from lumienv.image.base import sif_base
 from lumienv.image.catalog import SELECTORS, FoundImage, list_images
 from lumienv.image.names import newest_first, parse
 from lumienv.image.probing import cached_places, cached_snapshot
+from lumienv.image.pulled import pulled_images
 from lumienv.image.snapshot import Base, Snapshot
 from lumienv.site import Site
 
@@ -25,26 +26,28 @@ class KnownImage:
 
 
 def known_images(site: Site) -> Iterator[KnownImage]:
-    """The images in the site's folders, newest first, then those that were probed elsewhere; each once.
+    """The images in the site's folders, newest first, then those that were pulled or probed; each once.
 
     Reads each file's header when it is come to. One that cannot be read, or is for another machine, is
     passed over.
     """
     found = list_images(site.image_folders)
+    pulled = {Path(one.path): one.uri for one in pulled_images(site.cache) if one.is_pinned}
     seen: set[str] = set()
-    for path in _places(found, site.cache):
+    for path in _places(found, {*pulled, *cached_places(site.cache)}):
         try:
             base = sif_base(path)
         except (ImageError, OSError):
             continue
         if base.identity not in seen:
             seen.add(base.identity)
-            yield KnownImage(base, cached_snapshot(base, site.cache), selection(path, found))
+            words = f'[image] uri = "{pulled[path]}"' if path in pulled else selection(path, found)
+            yield KnownImage(base, cached_snapshot(base, site.cache), words)
 
 
-def _places(found: Sequence[FoundImage], cache: Path) -> Iterator[Path]:
+def _places(found: Sequence[FoundImage], others: Iterable[Path]) -> Iterator[Path]:
     yield from (image.path for image in found)
-    elsewhere = {place for place in cached_places(cache) if place.is_file()}
+    elsewhere = {place for place in others if place.is_file()}
     yield from sorted(elsewhere, key=lambda path: (newest_first(parse(path.name)), path), reverse=True)
 
 

@@ -21,7 +21,8 @@ _PACKED_BYTECODE = 0.5
 # What a wheel's compression leaves, squashfs leaves too; its blocks are cut anew.
 _PACKED_WHEEL = 1.1
 # gzip makes a third of an image, of LUMI's as of Debian's.
-_UNPACKED_BASE = 3
+UNPACKED = 3
+ENVIRONMENT = "the environment"
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,13 @@ def check_room(
     may be folders that are yet to be made.
     """
     needs = needs_of(mode, builder, wheels, base_size, store, scratch)
+    check_needs(needs, ENVIRONMENT)
+
+
+def check_needs(needs: Collection[Need], what: str) -> None:
+    """Raises StoreError when `what` (`the image`) does not fit into one of the places."""
     for together in _by_file_system(needs):
-        _check(together)
+        _check(together, what)
 
 
 def needs_of(
@@ -67,16 +73,16 @@ def needs_of(
     elsewhere = "choose another place with [sync] store"
     in_scratch = "name another place in TMPDIR"
     if mode == "venv":
-        return [Need(store, tree, "the environment", elsewhere)]
+        return [Need(store, tree, ENVIRONMENT, elsewhere)]
     build = Need(scratch, tree, "building the environment", in_scratch)
     if mode == "squashfs":
         return [build, Need(store, packed, "the squashfs file", elsewhere)]
     image = Need(store, Size(base_size) + packed, "the image", elsewhere)
     if builder == "append":
         return [build, Need(scratch, packed, "packing it", in_scratch), image]
-    unpacked = Need(scratch, Size(_UNPACKED_BASE * base_size), "unpacking the base image", in_scratch)
+    unpacked = Need(scratch, Size(UNPACKED * base_size), "unpacking the base image", in_scratch)
     # The runtime packs a copy of the unpacked image with the tree in it, and all three lie in scratch then.
-    again = Need(scratch, Size((_UNPACKED_BASE + 1) * base_size) + tree + packed, "packing it", in_scratch)
+    again = Need(scratch, Size((UNPACKED + 1) * base_size) + tree + packed, "packing it", in_scratch)
     return [unpacked, build, again, image]
 
 
@@ -118,7 +124,7 @@ def _existing(place: Path) -> Path:
     return next(path for path in (place, *place.parents) if path.exists())
 
 
-def _check(needs: list[Need]) -> None:
+def _check(needs: list[Need], wanted: str) -> None:
     place = max(needs, key=lambda need: need.size.bytes).place
     size = sum((need.size for need in needs), Size(0, 0))
     disk = os.statvfs(_existing(place))
@@ -127,7 +133,7 @@ def _check(needs: list[Need]) -> None:
     what = " and ".join(dict.fromkeys(need.what for need in needs))
     if size.bytes > free:
         raise StoreError(
-            "there is not enough room for the environment",
+            f"there is not enough room for {wanted}",
             f"{place} has {_amount(free)} left; {what}: about {_amount(size.bytes)}",
             hint=f"free some space, or {remedies}; nothing was changed",
         )
@@ -137,7 +143,7 @@ def _check(needs: list[Need]) -> None:
             "there is no room for so many files",
             f"{place} can take {disk.f_favail} more; {what}: about {size.files}",
             hint=f"use one file instead: lumienv sync --mode squashfs; or {remedies}; nothing was changed"
-            if needs[0].what == "the environment"
+            if needs[0].what == ENVIRONMENT
             else f"remove some files, or {remedies}; nothing was changed",
         )
 

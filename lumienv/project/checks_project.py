@@ -45,7 +45,7 @@ def check_image(case: Case) -> Iterator[Finding]:
         return
     image, table = case.status.image, case.project.manifest.image
     if image.problem:
-        yield Finding("image", PROBLEM, image.problem, "lumienv image list")
+        yield Finding("image", PROBLEM, image.problem, case.status.remedy)
         return
     if table.kind == "host":
         program = shutil.which(table.value, path=case.machine.environ.get("PATH"))

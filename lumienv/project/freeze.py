@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from lumienv.errors import ImageError, ManifestError, PackageIndexError
-from lumienv.image.base import sif_base
+from lumienv.image.base import pulled_base, sif_base
 from lumienv.image.catalog import find_image
 from lumienv.image.probing import take_snapshot
 from lumienv.image.snapshot import Base, ImagePackage, Snapshot
@@ -18,6 +18,7 @@ from lumienv.index.config import default_index
 from lumienv.index.metadata import CoreMetadata
 from lumienv.index.pages import File, Page
 from lumienv.manifest import find_manifest, start_folder
+from lumienv.manifest.imageaddress import parse_address
 from lumienv.project import Report, index_client, open_project
 from lumienv.resolve.candidates import Platform, Releases, as_version
 from lumienv.runtime.singularity import find
@@ -25,7 +26,7 @@ from lumienv.site import load_site
 
 
 def snapshot_of_image(image: str, environ: Mapping[str, str]) -> Snapshot:
-    """The snapshot of an image that is named by path, or as in `[image] name`; it is started if need be.
+    """The snapshot of an image that is named as `image_base` takes it; it is started if need be.
 
     Raises ImageError, ContainerError.
     """
@@ -33,7 +34,16 @@ def snapshot_of_image(image: str, environ: Mapping[str, str]) -> Snapshot:
 
 
 def image_base(image: str, environ: Mapping[str, str]) -> Base:
-    """The image that is named by path, or as in `[image] name`; it is not started. Raises ImageError."""
+    """The image that is named by path, by address, or as in `[image] name`; it is not started.
+
+    Raises ImageError.
+    """
+    if "://" in image:
+        try:
+            address = parse_address(image)
+        except ValueError as error:
+            raise ImageError(f"IMAGE {error}", hint="lumienv image pull docker://org/image:tag") from None
+        return pulled_base(address, load_site(environ).cache)
     if "/" in image or Path(image).is_file():
         return sif_base(Path(image).expanduser().absolute())
     return sif_base(find_image(image, {}, load_site(environ).image_folders).path)

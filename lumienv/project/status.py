@@ -79,7 +79,7 @@ def status(project: Project) -> Status:
     problem = why_stale(project.manifest, look=False) or ""
     remedy = ""
     if image.problem:
-        remedy = "lumienv image list"
+        remedy = f"lumienv image {'pull' if project.manifest.image.kind == 'uri' else 'list'}"
     elif locked.problem or problem:
         remedy = shlex.join(sync_words(project.manifest))
     names = launchers(project.store.root)
