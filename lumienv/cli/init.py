@@ -30,7 +30,9 @@ _SHOWN = 15  # images: more scroll away before anybody has read the first
 @click.command(name="init")
 @common_options
 @click.argument("directory", metavar="[DIR]", required=False)
-@click.option("--image", metavar="NAME|PATH", help="The base: a name, a .sif file, or a saved snapshot.")
+@click.option(
+    "--image", metavar="NAME|PATH|URI", help="The base: a name, a .sif file, docker://…, or a snapshot."
+)
 @click.option("--rocm", metavar="VERSION", help="With a name: its ROCm.")
 @click.option("--python", metavar="VERSION", help="… its Python.")
 @click.option("--version", metavar="VERSION", help="… the release of what it is named after.")

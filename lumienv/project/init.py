@@ -13,13 +13,14 @@ from packaging.utils import canonicalize_name
 
 from lumienv.errors import ImageError, LumienvError, ManifestError
 from lumienv.files import disk_errors, write_atomically
-from lumienv.image.base import sif_base
+from lumienv.image.base import pulled_base, sif_base
 from lumienv.image.catalog import SELECTORS, FoundImage, find_image, list_images
 from lumienv.image.names import ImageName, parse
 from lumienv.image.probing import cached_snapshot
 from lumienv.image.saved import read_snapshot
 from lumienv.image.snapshot import Snapshot
 from lumienv.manifest import FILE_NAME
+from lumienv.manifest.imageaddress import parse_address
 from lumienv.manifest.reader import read_manifest
 from lumienv.manifest.template import Draft, manifest_text
 from lumienv.project.conda_files import read_environment
@@ -64,6 +65,8 @@ class Chosen:
     looked_into: bool = True
     """what it provides is known, not guessed by its name"""
     notes: tuple[str, ...] = ()
+    first: str = ""
+    """the command to type before anything else"""
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ def _chosen(table: Mapping[str, str], offer: Offer) -> Chosen:
 def chosen_by_words(
     image: str | None, host: str | None, selectors: Mapping[str, str], site: Site, folder: Path
 ) -> Chosen:
-    """The base that the options name: an image by name or path, a saved snapshot, a Python of this machine.
+    """The base that the options name: an image by name, path or address, a snapshot, a Python here.
 
     Where there are no images at all, any name will do: the project may be meant for another machine. Raises
     ImageError where there are, and none of that name, and where a path leads to no image.
@@ -156,6 +159,8 @@ def chosen_by_words(
         return Chosen(
             {"snapshot": _from(folder, image)}, snapshot.image.name, provided, snapshot.python.version
         )
+    if "://" in image:
+        return _in_registry(image, site)
     if "/" in image or Path(image).is_file():
         path = Path(image).expanduser()
         sif_base(path.absolute())
@@ -167,6 +172,19 @@ def chosen_by_words(
         note = f"no image is in the site's folders here: {FILE_NAME} names {image} as you wrote it"
         return Chosen(table, looked_into=False, notes=(note,))
     return _chosen(table, _offer(find_image(image, selectors, site.image_folders), site))
+
+
+def _in_registry(uri: str, site: Site) -> Chosen:
+    """The image of this address; it need not have been pulled yet."""
+    try:
+        address = parse_address(uri)
+    except ValueError as error:
+        raise ImageError(f"--image {error}", hint="lumienv init --image docker://org/image:tag") from None
+    try:
+        path = Path(pulled_base(address, site.cache).path)
+    except ImageError:
+        return Chosen({"uri": uri}, looked_into=False, first="lumienv image pull")
+    return _chosen({"uri": uri}, _offer(FoundImage(path, parse(path.name)), site))
 
 
 def _from(folder: Path, written: str) -> str:
@@ -219,6 +237,7 @@ def init(folder: Path, chosen: Chosen, imported: Imported) -> InitOutcome:
     there = os.path.relpath(folder)
     go = "" if there == "." else f"cd {shlex.quote(there)} && "
     follows = "lumienv sync" if fitted.dependencies else "lumienv add PACKAGE"
+    follows = " && ".join(filter(None, (chosen.first, follows)))
     return InitOutcome(path, chosen.table, fitted.dependencies, tuple(notes), go + follows)
 
 
