@@ -8,7 +8,7 @@ import click
 
 from lumienv.cli.main import Common, common_options
 from lumienv.manifest import start_folder
-from lumienv.project.cache import KINDS, CacheKind, cache_size, clean_cache
+from lumienv.project.cache import ASKED_FOR, KINDS, CacheKind, cache_size, clean_cache
 from lumienv.site import load_site
 from lumienv.ui import Output, counted, megabytes
 
@@ -55,6 +55,7 @@ def size(common: Common, as_json: bool) -> None:
 @click.option("--builds", is_flag=True, envvar="LUMIENV_CLEAN_BUILDS", help="Notes of what was built.")
 @click.option("--git", is_flag=True, envvar="LUMIENV_CLEAN_GIT", help="Git repositories.")
 @click.option("--snapshots", is_flag=True, envvar="LUMIENV_CLEAN_SNAPSHOTS", help="What images provide.")
+@click.option("--images", is_flag=True, envvar="LUMIENV_CLEAN_IMAGES", help="Pulled images: only if named.")
 @click.option(
     "--older-than",
     metavar="DAYS",
@@ -64,7 +65,10 @@ def size(common: Common, as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def clean(common: Common, older_than: float | None, dry_run: bool, as_json: bool, **chosen: bool) -> None:
-    """Empty the cache, or the kinds that are named; never while another lumienv is using it."""
+    """Empty the cache, or the kinds that are named; never while another lumienv is using it.
+
+    Images that were pulled stay unless they are named: environments run on them.
+    """
     wanted = [kind for kind in KINDS if chosen[kind]]
     age = older_than * _DAY if older_than is not None else None
     cleaned = clean_cache(_cache(common), wanted, age, dry_run=dry_run)
@@ -73,6 +77,8 @@ def clean(common: Common, older_than: float | None, dry_run: bool, as_json: bool
         common.output.data({"cache": str(cleaned.root), "removed": removed, **_total(cleaned.kinds)})
     else:
         _show(common.output, cleaned.kinds, dry_run)
+        if not wanted:
+            _show_kept(common)
 
 
 def _show(output: Output, kinds: tuple[CacheKind, ...], dry_run: bool) -> None:
@@ -83,6 +89,12 @@ def _show(output: Output, kinds: tuple[CacheKind, ...], dry_run: bool) -> None:
     said = f"{counted(total['files'], 'file')}, {megabytes(total['size'])}"
     verb = "would remove" if dry_run else "removed"
     output.result(f"{verb} {said}" if total["files"] else "nothing to remove")
+
+
+def _show_kept(common: Common) -> None:
+    for one in cache_size(_cache(common)):
+        if one.name in ASKED_FOR and one.files:
+            common.output.note(f"{one.name} stay ({megabytes(one.size)}): --{one.name} removes them")
 
 
 def _cache(common: Common) -> Path:

@@ -18,7 +18,7 @@ from lumienv.files import abandoned, disk_errors, owner_name, remove_tree
 from lumienv.project.cacheuse import cleaning_cache
 
 # Kind, which is the name of its folder → what it is, and the forms of its entries, as the rooms write them:
-# index.wheelhouse, index.cache and index.config, build.kept, build.git, image.probing.
+# index.wheelhouse, index.cache and index.config, build.kept, build.git, image.probing, image.pulled.
 _KINDS = {
     "wheels": ("wheels and source distributions", ("[0-9a-f]{2}/[0-9a-f]{64}/[^/]+",)),
     "index": (
@@ -28,8 +28,11 @@ _KINDS = {
     "builds": ("notes of what was built", ("[0-9a-f]{64}",)),
     "git": ("git repositories", ("[0-9a-f]{32}", r"[0-9a-f]{32}\.lock")),
     "snapshots": ("what images provide", ("[0-9a-f]{64}",)),
+    "images": ("images that were pulled", (r"[^/]+-[0-9a-f]{16}\.sif(\.lock)?", "notes/[0-9a-f]{64}")),
 }
 KINDS = tuple(_KINDS)
+# Few, large, and perhaps not to be had again; environments run on them. Removed only by their name.
+ASKED_FOR = ("images",)
 _DEPTH = 3
 # Where writers put what they then rename, and how its names begin.
 _UNFINISHED = {
@@ -37,6 +40,7 @@ _UNFINISHED = {
     "index": (".", ".new-"),
     "builds": (".", ".new-"),
     "snapshots": (".", ".new-"),
+    "images": (".", ".new-"),
 }
 
 
@@ -76,12 +80,14 @@ def cache_size(root: Path) -> tuple[CacheKind, ...]:
 def clean_cache(
     root: Path, kinds: Collection[str] = (), older_than: float | None = None, *, dry_run: bool = False
 ) -> CleanedCache:
-    """Remove the entries of these kinds, of all by default, or those not written for `older_than` seconds.
+    """Remove the entries of these kinds, or those not written for `older_than` seconds.
+
+    By default of all kinds but those in ASKED_FOR.
 
     Raises StoreError for a cache that is not this user's own, and for one that another lumienv is using.
     """
     _check_own(root)
-    wanted = [kind for kind in KINDS if not kinds or kind in kinds]
+    wanted = [kind for kind in KINDS if (kind in kinds if kinds else kind not in ASKED_FOR)]
     before = time.time() - older_than if older_than is not None else None
     if dry_run or not root.is_dir():
         found = {kind: _old(root, kind, before) for kind in wanted}

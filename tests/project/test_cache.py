@@ -32,6 +32,10 @@ def cache(tmp_path):
     repository = root / "git" / ("d" * 32)
     repository.mkdir(parents=True)
     (repository / "HEAD").write_text("ref: refs/heads/main\n")
+    (root / "images").mkdir()
+    (root / "images" / "org-image-0123456789abcdef.sif").write_bytes(b"x" * 5000)
+    (root / "images" / "org-image-0123456789abcdef.sif.lock").touch()
+    write_sealed(root / "images" / "notes", root / "images" / "notes" / ("e" * 64), b"note")
     return root
 
 
@@ -54,7 +58,7 @@ def aged(path: Path, days: float) -> None:
 
 def test_every_kind_is_counted_with_its_size(cache):
     kinds = cache_size(cache)
-    assert counts(kinds) == {"wheels": 1, "index": 2, "builds": 1, "git": 1, "snapshots": 1}
+    assert counts(kinds) == {"wheels": 1, "index": 2, "builds": 1, "git": 1, "snapshots": 1, "images": 3}
     assert next(one.size for one in kinds if one.name == "wheels") == 1000
     assert sum(one.size for one in kinds) == sum(path.stat().st_size for path in files(cache))
 
@@ -68,7 +72,14 @@ def test_a_cache_that_is_not_there_is_empty_and_not_made(tmp_path):
 
 def test_cleaning_removes_all_that_was_counted(cache):
     counted = counts(cache_size(cache))
-    assert counts(clean_cache(cache).kinds) == counted
+    assert counts(clean_cache(cache, KINDS).kinds) == counted
+    assert files(cache) == []
+
+
+def test_images_that_were_pulled_stay_unless_they_are_named(cache):
+    assert "images" not in counts(clean_cache(cache).kinds)
+    assert {path.relative_to(cache).parts[0] for path in files(cache)} == {"images"}
+    assert counts(clean_cache(cache, ["images"]).kinds) == {"images": 3}
     assert files(cache) == []
 
 
@@ -82,7 +93,7 @@ def test_only_the_kind_that_is_named_goes(cache, kind):
 def test_a_dry_run_removes_nothing_even_while_the_cache_is_in_use(cache):
     before = files(cache)
     with using_cache(cache, told):
-        assert sum(one.files for one in clean_cache(cache, dry_run=True).kinds) == len(before)
+        assert sum(one.files for one in clean_cache(cache, KINDS, dry_run=True).kinds) == len(before)
     assert files(cache) == before
 
 
@@ -118,11 +129,12 @@ def test_files_that_lumienv_did_not_make_stay(cache):
         cache / "index" / "pages" / "mine",
         cache / "git" / "project" / "HEAD",
         cache / "snapshots" / "image.json",
+        cache / "images" / "mine.sif",
     ]
     for path in foreign:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("mine")
-    clean_cache(cache)
+    clean_cache(cache, KINDS)
     assert sorted(files(cache)) == sorted(foreign)
 
 
@@ -154,7 +166,7 @@ def test_a_kind_that_is_a_link_is_refused(cache, tmp_path):
 def test_a_cache_that_is_shared_with_others_is_refused(cache):
     cache.chmod(0o750)
     with pytest.raises(StoreError, match="open to others"):
-        clean_cache(cache)
+        clean_cache(cache, KINDS)
     assert files(cache) != []
 
 
@@ -171,9 +183,9 @@ def test_somebody_elses_cache_is_refused(cache):
 def test_nothing_is_removed_while_another_uses_the_cache(cache):
     before = files(cache)
     with using_cache(cache, told), pytest.raises(StoreError, match=rf"process {os.getpid()} on "):
-        clean_cache(cache)
+        clean_cache(cache, KINDS)
     assert files(cache) == before
-    clean_cache(cache)
+    clean_cache(cache, KINDS)
     assert files(cache) == []
 
 
@@ -205,7 +217,7 @@ def test_marks_of_processes_that_have_ended_count_no_more_and_go(cache):
     with using_cache(cache, told):
         pass
     assert [*cache.glob(".*")] == []
-    clean_cache(cache)
+    clean_cache(cache, KINDS)
     assert files(cache) == []
 
 
@@ -215,7 +227,7 @@ def test_a_reader_on_another_node_counts_for_a_day(cache):
     with pytest.raises(StoreError, match="process 1 on nid001234"):
         clean_cache(cache)
     aged(mark, 1.1)
-    clean_cache(cache)
+    clean_cache(cache, KINDS)
     assert files(cache) == []
 
 
