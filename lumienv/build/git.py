@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lumienv.errors import ContainerError, LumienvError, ManifestError, PackageIndexError
 from lumienv.files import abandoned, disk_errors, one_writer, own_prefix, private_directory, remove_tree
+from lumienv.manifest.sources import without_secret
 from lumienv.runtime.process import Completed, capture
 
 _NEW = ".new-"
@@ -330,7 +331,7 @@ def _environment(location: str, environ: Mapping[str, str]) -> dict[str, str]:
 def _failure(location: str, done: Completed) -> LumienvError:
     """git's own words as one of the few things that can be wrong, without what a URL may hold."""
     lines = [
-        re.sub(r"://[^/@\s]+@", "://", line.strip()).removeprefix("fatal: ").removeprefix("ERROR: ")
+        without_secret(line.strip()).removeprefix("fatal: ").removeprefix("ERROR: ")
         for line in done.stderr.splitlines()
         if line.strip() and not line.startswith(("Please make sure", "and the repository exists", "warning:"))
     ]

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 from lumienv.manifest import ARCHIVES, Source
 
+_USER = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s?#]*@", re.IGNORECASE)
 _GIT_SCHEMES = ("https", "http", "ssh", "git", "file")
 
 
@@ -58,6 +59,11 @@ def url_source(location: str, subdirectory: str = "") -> Source:
     _refuse_password(location)
     bare = urlunsplit(parts._replace(fragment=""))
     return Source("url", bare, subdirectory=subdirectory, sha256=_promised(parts.fragment))
+
+
+def without_secret(text: str) -> str:
+    """A text without the user name and password that an address in it may have, as messages may show it."""
+    return _USER.sub(r"\1", text)
 
 
 def _promised(fragment: str) -> str:

@@ -2,31 +2,22 @@
 
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import (
-    InvalidSdistFilename,
-    InvalidWheelFilename,
-    parse_sdist_filename,
-    parse_wheel_filename,
-)
 
 from lumienv.errors import UsageError
 from lumienv.manifest import ARCHIVES, Source
 from lumienv.manifest.edits import Entry, SourceTable
-from lumienv.manifest.sources import source_of_url
+from lumienv.manifest.sources import source_of_url, without_secret
 from lumienv.manifest.tables import is_name
+from lumienv.project.local import name_in_file, name_in_folder, seen_from
 from lumienv.project.requirement_files import read_requirements
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_PASSWORD = re.compile(r"//[^/\s]*@")
-_NAME_IN_CFG = re.compile(r"^\[metadata\][^\[]*?^name\s*=\s*([\w.-]+)\s*$", re.MULTILINE | re.DOTALL)
 _LIKE_CONDA = re.compile(r"([A-Za-z0-9][\w.-]*)\s*[=\s]\s*v?(\d[\w.*+!-]*)")
 
 
@@ -75,7 +66,7 @@ def _remote(url: str, asked: Asked) -> Entry:
     parts = urlsplit(url)
     source = _source(url, "the address")
     filename = unquote(parts.path.rpartition("/")[2])
-    name = parse_qs(parts.fragment).get("egg", [""])[0] or _name_of_file(filename)
+    name = parse_qs(parts.fragment).get("egg", [""])[0] or name_in_file(filename)
     if not name:
         likely = filename.partition("@")[0].removesuffix(".git") or "NAME"
         raise UsageError(
@@ -140,12 +131,12 @@ def _local(word: str, asked: Asked, name: str | None) -> Entry:
     elif asked.editable:
         raise UsageError(f"{path} is a file: only a folder can be editable")
     else:
-        name = name or _name_of_file(place.name)
+        name = name or name_in_file(place.name)
     if not name:
         raise UsageError(
             f"no package's name can be told from {path}", hint=f"say it in front: lumienv add 'NAME @ {path}'"
         )
-    table: dict[str, str | bool] = {"path": _from_project(place, path, asked.project)}
+    table: dict[str, str | bool] = {"path": seen_from(asked.project, path, asked.here)}
     if asked.editable:
         table["editable"] = True
     try:
@@ -154,37 +145,14 @@ def _local(word: str, asked: Asked, name: str | None) -> Entry:
         raise _no_requirement(name, error) from None
 
 
-def _from_project(place: Path, typed: str, project: Path) -> str:
-    """A path as lumienv.toml has it: seen from there, unless it was typed from the root or a home."""
-    if typed.startswith(("/", "~")):
-        return typed
-    relative = os.path.relpath(place.resolve(), project.resolve())
-    return relative if relative.startswith("..") or relative == "." else f"./{relative}"
-
-
 def _name_of_folder(folder: Path, shown: str) -> str:
-    with suppress(OSError, ValueError):
-        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
-        if isinstance(project, dict) and isinstance(project.get("name"), str):
-            return str(project["name"])
-    with suppress(OSError, ValueError):
-        found = _NAME_IN_CFG.search((folder / "setup.cfg").read_text(encoding="utf-8"))
-        if found:
-            return found[1]
-    if not any((folder / name).exists() for name in ("pyproject.toml", "setup.py", "setup.cfg")):
+    name = name_in_folder(folder)
+    if not name and not any((folder / one).exists() for one in ("pyproject.toml", "setup.py", "setup.cfg")):
         raise UsageError(
             f"{shown} is no Python project: it has no pyproject.toml and no setup.py",
             hint="its code can be used without being installed, too: [run] env = { PYTHONPATH = … }",
         )
-    return ""
-
-
-def _name_of_file(filename: str) -> str:
-    with suppress(InvalidWheelFilename):
-        return str(parse_wheel_filename(filename)[0])
-    with suppress(InvalidSdistFilename):
-        return str(parse_sdist_filename(filename)[0])
-    return ""
+    return name
 
 
 def _is_path(word: str) -> bool:
@@ -228,7 +196,7 @@ def _no_requirement(word: str, error: InvalidRequirement) -> UsageError:
             hint=f'lumienv add "{meant[1]}=={meant[2]}"',
         )
     return UsageError(
-        f'"{_PASSWORD.sub("//…@", word)}" is not a requirement: {str(error).splitlines()[0]}',
+        f'"{without_secret(word)}" is not a requirement: {str(error).splitlines()[0]}',
         hint='a name, with extras, versions and a marker as needed: lumienv add "datasets[audio]>=3"',
     )
 

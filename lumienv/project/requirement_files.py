@@ -1,26 +1,27 @@
 """pip's requirements files, as pip's documentation ("Requirements File Format") has them.
 
-Nothing is run, fetched or expanded: `${TOKEN}` in a line stands for a secret as often as not.
+Nothing is run, fetched or expanded: `${TOKEN}` in a line stands for a secret as often as not. A file may come
+with a clone: what it includes is read where it lies beside it or in the project, and nowhere else, as lines
+end in lumienv.toml, in messages and in questions to an index.
 """
 
+import codecs
 import os
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from configparser import ConfigParser, Error
-from contextlib import suppress
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from lumienv.errors import ManifestError
 from lumienv.manifest import ARCHIVES, IndexTable
-from lumienv.manifest.sources import source_of_url
+from lumienv.manifest.sources import source_of_url, without_secret
 from lumienv.project.imported import Imported
+from lumienv.project.local import name_in_file, name_in_folder, seen_from
 
 _OPTION = re.compile(r"(?:(--[a-z][a-z-]*)(?:\s*=\s*|\s+|$)|(-[a-zA-Z])\s*)(.*)")
+_NEXT_OPTION = re.compile(r"\s+(?=--?[a-zA-Z])")
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _SHORT = {
     "-r": "--requirement",
@@ -45,35 +46,41 @@ def read_requirements(path: Path, folder: Path) -> Imported:
 
     Raises ManifestError where a file cannot be read.
     """
-    reader = _Reader(folder)
+    reader = _Reader(folder, path.parent)
     reader.file(path, constraints=False)
     return reader.imported()
 
 
 def read_lines(lines: list[str], where: str, beside: Path, folder: Path) -> Imported:
     """What lines of that form ask for; they stand in another file (conda's `pip:`), in `beside`."""
-    reader = _Reader(folder)
+    reader = _Reader(folder, beside)
     for line in lines:
         reader.line(line, where, beside, constraints=False)
     return reader.imported()
 
 
-def requirements_text(path: Path) -> str:
-    """The text of a file that is taken over. Raises ManifestError."""
+def requirements_text(path: Path, *facts: str) -> str:
+    """The text of a file that is taken over: UTF-8, or what Windows' PowerShell writes.
+
+    Raises ManifestError, with `facts`.
+    """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        raw = path.read_bytes()
+        is_wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return raw.decode("utf-16" if is_wide else "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = "it is not UTF-8 text" if isinstance(error, ValueError) else (error.strerror or "").lower()
         raise ManifestError(
-            f"{path} cannot be read: {reason}", hint="name another file with -r; nothing was written"
+            f"{path} cannot be read: {reason}", *facts, hint="name another file with -r; nothing was written"
         ) from None
 
 
 class _Reader:
     """Collects what the lines say."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, home: Path) -> None:
         self.folder = folder
+        self.homes = (Path(os.path.realpath(home)), Path(os.path.realpath(folder)))
         self.seen: set[tuple[str, bool]] = set()
         self.dependencies: list[str] = []
         self.constraints: list[str] = []
@@ -99,28 +106,27 @@ class _Reader:
             notes=tuple(notes),
         )
 
-    def file(self, path: Path, *, constraints: bool) -> None:
+    def file(self, path: Path, *facts: str, constraints: bool) -> None:
         key = (os.path.realpath(path), constraints)
         if key in self.seen:
             return
         self.seen.add(key)
-        for number, line in _joined(requirements_text(path)):
+        for number, line in _joined(requirements_text(path, *facts)):
             self.line(line, f"{path.name}:{number}", path.parent, constraints=constraints)
 
     def line(self, line: str, where: str, beside: Path, *, constraints: bool) -> None:
         if "${" in line:
-            self.left_out(
-                where, _without_secret(line), "lumienv reads passwords from ~/.netrc, not from variables"
-            )
+            self.left_out(where, line, "lumienv reads passwords from ~/.netrc, not from variables")
         elif line.startswith("-"):
-            self.option(line, where, beside, constraints=constraints)
+            for option in _NEXT_OPTION.split(line):
+                self.option(option, where, beside, constraints=constraints)
         elif constraints:
             self.constraint(line, where)
         else:
             self.requirement(line, where, beside)
 
     def left_out(self, where: str, what: str, why: str) -> None:
-        self.notes.append(f"{where}: left out: {what} ({why})")
+        self.notes.append(f"{where}: left out: {without_secret(what)} ({why})")
 
     def option(self, line: str, where: str, beside: Path, *, constraints: bool) -> None:
         found = _OPTION.fullmatch(line)
@@ -130,8 +136,8 @@ class _Reader:
         name = found[1] or _SHORT.get(found[2], found[2])
         value = found[3].strip().strip("\"'")
         taken: Mapping[str, Callable[[], None]] = {
-            "--requirement": lambda: self.file(beside / value, constraints=constraints),
-            "--constraint": lambda: self.file(beside / value, constraints=True),
+            "--requirement": lambda: self.included(line, value, where, beside, constraints=constraints),
+            "--constraint": lambda: self.included(line, value, where, beside, constraints=True),
             "--editable": lambda: self.requirement(value, where, beside, editable=True),
             "--index-url": lambda: self.index(value, where, self.main),
             "--extra-index-url": lambda: self.index(value, where, self.extra),
@@ -143,34 +149,47 @@ class _Reader:
         elif name == "--only-binary" and value == ":all:":
             self.build = "never"
         else:
-            self.left_out(where, _without_secret(line), _NEEDLESS.get(name, "an option of pip's alone"))
+            self.left_out(where, line, _NEEDLESS.get(name, "an option of pip's alone"))
 
-    def index(self, url: str, where: str, found: list[IndexTable]) -> None:
-        bare = _without_secret(url)
-        if _CUDA_INDEX.search(url):
+    def included(self, line: str, written: str, where: str, beside: Path, *, constraints: bool) -> None:
+        path = Path(os.path.realpath(beside / written))
+        if not written:
+            self.left_out(where, line, "it names no file")
+        elif "://" in written:
+            self.left_out(where, line, "nothing is fetched: save it, and name it with -r")
+        elif not any(path.is_relative_to(home) for home in self.homes):
+            self.left_out(where, line, "it lies elsewhere: name it yourself with -r if it is meant")
+        elif path.exists() and not path.is_file():
+            self.left_out(where, line, "it is no file")
+        else:
+            self.file(beside / written, f"{where} names it", constraints=constraints)
+
+    def index(self, url: str, where: str, found: list[IndexTable], form: str = "simple") -> None:
+        bare = without_secret(url).partition("?")[0]
+        if _CUDA_INDEX.search(bare):
             self.left_out(where, bare, "it has builds for NVIDIA's GPUs; the image has its own")
             return
-        if bare != url:
+        if "?" in url:
+            self.notes.append(f"{where}: {bare} is written without its query, as files are shared")
+        elif bare != url:
             self.notes.append(f"{where}: {bare} is written without its password: that belongs into ~/.netrc")
-        found.append(IndexTable(bare))
+        found.append(IndexTable(bare, format=form))
 
     def find_links(self, value: str, where: str, beside: Path) -> None:
         if "://" in value:
-            self.index(value, where, [])
-            if not _CUDA_INDEX.search(value):
-                self.extra.append(IndexTable(_without_secret(value), format="flat"))
+            self.index(value, where, self.extra, "flat")
         else:
-            self.extra.append(IndexTable(self.from_project(value, beside), format="flat"))
+            self.extra.append(IndexTable(seen_from(self.folder, value, beside), format="flat"))
 
     def constraint(self, line: str, where: str) -> None:
         text = re.split(r"\s+--", line, maxsplit=1)[0]
         try:
             requirement = Requirement(text)
         except InvalidRequirement:
-            self.left_out(where, _without_secret(text), "a constraint has a name and a range")
+            self.left_out(where, text, "a constraint has a name and a range")
             return
         if requirement.url:
-            self.left_out(where, _without_secret(text), "an address is no range: it belongs into [sources]")
+            self.left_out(where, text, "an address is no range: it belongs into [sources]")
         elif requirement.specifier:
             marker = f"; {requirement.marker}" if requirement.marker else ""
             self.constraints.append(f"{requirement.name}{requirement.specifier}{marker}")
@@ -189,13 +208,24 @@ class _Reader:
             if requirement.url:
                 source_of_url(requirement.url)
         except InvalidRequirement:
-            self.left_out(
-                where, _without_secret(text), "it is no requirement: name, extras, versions, marker"
-            )
+            self.left_out(where, text, "it is no requirement: name, extras, versions, marker")
         except ValueError as error:
-            self.left_out(where, _without_secret(text), f"it {error}")
+            self.left_out(where, text, f"it {error}")
         else:
-            self.dependencies.append(text)
+            gone = _gone(requirement.url or "")
+            if gone:  # as `pip freeze` in a conda environment has it: where the package was built
+                self.notes.append(
+                    f"{where}: {requirement.name} is taken without its address: there is no {gone} here"
+                )
+                requirement.url = None
+            self.warn_of_query(requirement.url or "", requirement.name, where)
+            self.dependencies.append(str(requirement) if gone else text)
+
+    def warn_of_query(self, url: str, name: str, where: str) -> None:
+        if urlsplit(url).query:
+            self.notes.append(
+                f"{where}: the address of {name} has a query: see that it is no secret, as files are shared"
+            )
 
     def place(self, text: str, where: str, beside: Path, *, editable: bool) -> None:
         """A requirement without a name: a folder, a file, an address."""
@@ -208,11 +238,12 @@ class _Reader:
             self.address(place, behind, where, editable=editable)
             return
         written = place.removeprefix("file://").removeprefix("file:").partition("#")[0]
-        name = _project_name(beside / Path(written).expanduser())
+        path = beside / Path(written).expanduser()
+        name = name_in_file(path.name) if path.name.endswith(ARCHIVES) else name_in_folder(path)
         if not name:
             self.left_out(where, place, "its name is not known: write it, and [sources] NAME = { path = … }")
             return
-        self.sources[name] = {"path": self.from_project(written, beside)} | (
+        self.sources[name] = {"path": seen_from(self.folder, written, beside)} | (
             {"editable": True} if editable else {}
         )
         self.dependencies.append(name + behind)
@@ -221,30 +252,24 @@ class _Reader:
         parts = urlsplit(url)
         fragment = dict(parse_qsl(parts.fragment))
         egg, _, extras = fragment.pop("egg", "").partition("[")
-        name = egg or _file_name(parts.path)
+        name = egg or name_in_file(unquote(parts.path.rpartition("/")[2]))
         bare = urlunsplit(parts._replace(fragment=urlencode(fragment, safe="/")))
         if not name:
-            self.left_out(where, _without_secret(url), "its name is not known: write NAME @ in front of it")
+            self.left_out(where, url, "its name is not known: write NAME @ in front of it")
             return
         try:
             source_of_url(bare)
         except ValueError as error:
-            self.left_out(where, _without_secret(url), f"it {error}")
+            self.left_out(where, url, f"it {error}")
             return
         if editable:
             self.notes.append(f"{where}: {name} is installed as it is, not editable: it has no folder here")
+        self.warn_of_query(bare, name, where)
         own = f"[{extras}" if extras else ""
         marker = behind.partition(";")[2].strip()
         self.dependencies.append(
             f"{name}{own or behind.partition(';')[0]} @ {bare}" + (f" ; {marker}" if marker else "")
         )
-
-    def from_project(self, written: str, beside: Path) -> str:
-        """A path in a file that lies `beside`, as the project sees it."""
-        if written.startswith(("/", "~")):
-            return written
-        path = os.path.relpath(beside / written, self.folder)
-        return path if path.startswith("..") else f"./{path}"
 
 
 def _joined(text: str) -> Iterator[tuple[int, str]]:
@@ -270,31 +295,8 @@ def _is_place(text: str) -> bool:
     return text.startswith((".", "/", "~", "file:")) or "://" in text or bare.endswith(ARCHIVES)
 
 
-def _project_name(path: Path) -> str:
-    """How the project in a folder, or in an archive, is called; empty where only its code says it."""
-    if path.name.endswith(ARCHIVES):
-        return _file_name(path.name)
-    with suppress(OSError, ValueError):
-        project = tomllib.loads((path / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
-        if isinstance(project, dict) and project.get("name"):
-            return str(project["name"])
-    parser = ConfigParser(interpolation=None)
-    with suppress(OSError, ValueError, Error):
-        parser.read(path / "setup.cfg", encoding="utf-8")
-        return parser.get("metadata", "name")
-    return ""
-
-
-def _file_name(path: str) -> str:
-    """The name in that of a wheel or a source distribution; empty where it is neither."""
-    file = path.rpartition("/")[2]
-    with suppress(ValueError):
-        if file.endswith(".whl"):
-            return str(parse_wheel_filename(file)[0])
-    found = re.fullmatch(r"(.+)-\d[^-]*(?:\.tar\.gz|\.zip)", file)
-    return str(canonicalize_name(found[1])) if found else ""
-
-
-def _without_secret(text: str) -> str:
-    """A line without the user name and password that an address in it may have."""
-    return re.sub(r"(\b[a-z][a-z0-9+.-]*://)[^/\s@]*@", r"\1", text)
+def _gone(url: str) -> str:
+    """The path of a `file:` address that leads nowhere on this machine; empty for any other address."""
+    parts = urlsplit(url)
+    path = unquote(parts.path) if parts.scheme == "file" else ""
+    return path if path and not Path(path).exists() else ""

@@ -1,5 +1,6 @@
 """pip's requirements files and conda's environment.yml, taken over: what becomes of each line."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from lumienv.manifest import HostValue, IndexTable
 from lumienv.project.conda_files import read_environment
 from lumienv.project.imported import Imported, on_image
 from lumienv.project.requirement_files import read_requirements
+from lumienv.ui import plain
 
 
 def requirements(folder: Path, text: str, **others: str) -> Imported:
@@ -118,9 +120,97 @@ def test_pips_options_for_prereleases_and_wheels_have_their_keys(tmp_path: Path)
     assert (found.prerelease, found.build, found.notes) == ("allow", "never", ())
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match=r"none\.txt cannot be read: no such file"):
+def test_a_file_that_is_not_there_is_named_with_who_names_it(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"none\.txt cannot be read: no such file") as caught:
         requirements(tmp_path, "-r none.txt\n")
+    assert caught.value.facts == ("requirements.txt:1 names it",)
+
+
+@pytest.mark.parametrize(
+    ("option", "why"),
+    [
+        ("-r ../secret.txt", "it lies elsewhere"),
+        ("-c ../secret.txt", "it lies elsewhere"),
+        ("-r link.txt", "it lies elsewhere"),
+        ("-r /proc/self/environ", "it lies elsewhere"),
+        ("-r .", "it is no file"),
+        ("-r pipe", "it is no file"),
+        ("-r", "it names no file"),
+        ("-r https://example.org/requirements.txt", "nothing is fetched"),
+    ],
+)
+def test_a_file_reads_no_other_that_is_not_the_projects(tmp_path: Path, option: str, why: str) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (tmp_path / "secret.txt").write_text("hunter2\n")
+    (project / "link.txt").symlink_to("../secret.txt")
+    os.mkfifo(project / "pipe")
+    found = requirements(project, f"{option}\n")
+    assert (found.dependencies, found.constraints) == ((), ())
+    assert [note.partition(" (")[0] for note in found.notes] == [f"requirements.txt:1: left out: {option}"]
+    assert why in found.notes[0]
+
+
+def test_a_file_in_a_folder_may_include_one_of_the_project(tmp_path: Path) -> None:
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "base.txt").write_text("a\n")
+    (tmp_path / "requirements" / "dev.txt").write_text("-r ../base.txt\nb\n")
+    assert read_requirements(tmp_path / "requirements" / "dev.txt", tmp_path).dependencies == ("a", "b")
+
+
+def test_several_options_may_stand_on_one_line(tmp_path: Path) -> None:
+    found = requirements(tmp_path, "-i https://one.example/s --extra-index-url https://two.example/s --pre\n")
+    assert [table.url for table in found.indexes] == ["https://two.example/s", "https://one.example/s"]
+    assert (found.prerelease, found.notes) == ("allow", ())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "HTTPS://me:geheim@example.org/simple",
+        "https://me:geh@eim@example.org/simple",
+        "https://geheim@example.org/simple",
+        "https://example.org/simple?token=geheim",
+    ],
+)
+def test_no_form_of_an_address_brings_its_secret_along(tmp_path: Path, url: str) -> None:
+    found = requirements(
+        tmp_path, f"--extra-index-url {url}\n-f {url}\nx y {url}\n-q {url.partition('?')[0]}\n"
+    )
+    assert {table.url.lower() for table in found.indexes} == {"https://example.org/simple"}
+    shown = plain(str(found))
+    assert "geheim" not in shown
+    assert "eim@" not in shown
+
+
+def test_a_query_in_an_address_is_pointed_out(tmp_path: Path) -> None:
+    text = "x @ https://example.org/x-1.tar.gz?raw=1\nhttps://example.org/y-1.tar.gz?raw=1\n"
+    notes = requirements(tmp_path, text).notes
+    assert ["the address of x has a query" in notes[0], "the address of y has a query" in notes[1]] == [
+        True
+    ] * 2
+
+
+def test_what_conda_built_somewhere_else_is_taken_by_its_name(tmp_path: Path) -> None:
+    there = tmp_path / "there-1.tar.gz"
+    there.touch()
+    text = f"certifi @ file:///croot/certifi_1/work/certifi\nthere @ file://{there}\n"
+    found = requirements(tmp_path, text)
+    assert found.dependencies == ("certifi", f"there @ file://{there}")
+    assert found.notes == (
+        "requirements.txt:1: certifi is taken without its address: "
+        "there is no /croot/certifi_1/work/certifi here",
+    )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_from_windows_is_read(tmp_path: Path, encoding: str) -> None:
+    text = "# Größe\r\na==1 \\\r\n  --hash=sha256:aa\r\n-e .\r\n"
+    (tmp_path / "requirements.txt").write_bytes(text.encode(encoding))
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "own"\n')
+    found = read_requirements(tmp_path / "requirements.txt", tmp_path)
+    assert found.dependencies == ("a==1", "own")
+    assert found.sources == {"own": {"path": ".", "editable": True}}
 
 
 def test_conda_packages_are_taken_in_pips_words(tmp_path: Path) -> None:
