@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 
 from lumienv.errors import ManifestError
 from lumienv.manifest import HostValue
+from lumienv.manifest.sources import without_secret
 from lumienv.project.imported import Imported
 from lumienv.project.requirement_files import read_lines, requirements_text
 
@@ -44,7 +45,7 @@ _NO_PYTHON = re.compile(
     r"binutils.*|pkg-config|gdal|geos|proj|eigen|boost.*|fftw|gsl|glib|gmp|jpeg|freetype"
 )
 _SPEC = re.compile(r"(?:(?P<channel>[^\s:]+)::)?(?P<name>[A-Za-z0-9_][\w.-]*)\s*(?P<range>.*)")
-_SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL", re.IGNORECASE)
+_SECRET = re.compile(r"TOKEN|SECRET|PASS|PWD|KEY|AUTH|CREDENTIAL", re.IGNORECASE)
 
 
 def read_environment(path: Path, folder: Path) -> Imported:
@@ -74,9 +75,8 @@ def read_environment(path: Path, folder: Path) -> Imported:
             lines = [line.partition(" #")[0].strip() for line in entry["pip"] if isinstance(line, str)]
             found += read_lines([line for line in lines if line], f"{path.name}: pip", path.parent, folder)
         elif entry is not None:
-            found += Imported(
-                notes=(f"{path.name}: left out: {entry} (neither a package nor a pip section)",)
-            )
+            what = f"a section {next(iter(entry))}" if isinstance(entry, dict) and entry else _scalar(entry)
+            found += Imported(notes=(f"{path.name}: left out: {what} (neither a package nor a pip section)",))
     if conda:
         found += Imported(
             notes=(
@@ -86,29 +86,50 @@ def read_environment(path: Path, folder: Path) -> Imported:
     return found
 
 
-def _left_out(path: Path, data: dict[str, Any]) -> list[str]:
+def _scalar(value: object) -> str:
+    """A value as it may be shown: never a list, which aliases of YAML can make endless."""
+    return str(value) if isinstance(value, (str, int, float)) else "something that is no text"
+
+
+def _left_out(path: Path, data: dict[Any, Any]) -> list[str]:
     notes = []
     if data.get("channels"):
         notes.append(f"{path.name}: left out: channels (packages come from package indexes, not from conda)")
     known = {"name", "prefix", "channels", "dependencies", "variables"}
     variables = data.get("variables")
+    for name, value in variables.items() if isinstance(variables, dict) else ():
+        if not _is_variable(name, value):
+            notes.append(f"{path.name}: left out: variable {_scalar(name)} (no name and text for a shell)")
+        elif _is_secret(name, str(value)):
+            notes.append(
+                f"{path.name}: {name} is taken from the host when a command starts: its value is not written"
+            )
     notes += [
-        f"{path.name}: {name} is taken from the host when a command starts: its value is not written"
-        for name in (variables if isinstance(variables, dict) else ())
-        if _SECRET.search(str(name))
-    ]
-    notes += [
-        f"{path.name}: left out: {key} (lumienv has nothing like it)" for key in data if key not in known
+        f"{path.name}: left out: {_scalar(key)} (lumienv has nothing like it)"
+        for key in data
+        if key not in known
     ]
     return notes
 
 
-def _environment(data: dict[str, Any]) -> dict[str, Any]:
+def _environment(data: dict[Any, Any]) -> dict[str, Any]:
     variables = data.get("variables")
     if not isinstance(variables, dict):
         return {}
-    fit = {str(name): str(value) for name, value in variables.items() if str(name).isidentifier()}
-    return {"env": {name: HostValue(name) if _SECRET.search(name) else value for name, value in fit.items()}}
+    fit = {name: str(value) for name, value in variables.items() if _is_variable(name, value)}
+    return {
+        "env": {name: HostValue(name) if _is_secret(name, value) else value for name, value in fit.items()}
+    }
+
+
+def _is_variable(name: object, value: object) -> bool:
+    """Whether both are what conda would set: YAML's own true and null are neither a name nor a text."""
+    is_name = isinstance(name, str) and name.isascii() and name.isidentifier()
+    return is_name and isinstance(value, (str, int, float)) and not isinstance(value, bool)
+
+
+def _is_secret(name: str, value: str) -> bool:
+    return bool(_SECRET.search(name)) or without_secret(value) != value
 
 
 def _package(spec: str, file: str, conda: list[str]) -> Imported:
@@ -143,18 +164,23 @@ def _package(spec: str, file: str, conda: list[str]) -> Imported:
 
 def _range(given: str) -> str | None:
     """A range as pip writes it: conda's `=1.26` is any 1.26, builds are left away; None where none is."""
+    if inside := re.fullmatch(r"\[(.*)\]", given):  # `numpy[version='>=1.2,<3', build=…]`
+        version = re.search(r"version\s*=\s*(\"[^\"]*\"|'[^']*'|[^,\s]+)", inside[1])
+        given = version[1].strip("\"'") if version else ""
     given = re.sub(r"\[.*\]$", "", given).strip()
     given = re.sub(r"\s*,\s*", ",", given)
     if not given or given == "*":
         return ""
     if exact := re.fullmatch(r"==?\s*([\w.+!]+)=[\w.*]+", given):  # version and build
         given = f"=={exact[1]}"
-    elif fuzzy := re.fullmatch(r"=\s*([\w.+!]+?)(?:\.\*)?", given):
+    elif fuzzy := re.fullmatch(r"=\s*([\w.+!]+?)(?:\.?\*)?(?:=[\w.*]+)?", given):  # `=1.26`, `=1.26.*=cuda*`
         given = f"=={fuzzy[1]}.*"
     elif bare := re.fullmatch(
         r"([\d][\w.+!]*?)(\.?\*)?(?:[\s=][\w.*]+)?", given
     ):  # `numpy 1.26.*`, `numpy 1.26 py312_0`
         given = f"=={bare[1]}.*" if bare[2] else f"=={bare[1]}"
+    elif built := re.fullmatch(r"([<>!~]=?[\w.+!]+)=[\w.*]+", given):
+        given = built[1]
     elif "|" in given:
         return None
     try:

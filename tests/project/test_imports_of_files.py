@@ -1,5 +1,6 @@
 """pip's requirements files and conda's environment.yml, taken over: what becomes of each line."""
 
+import json
 import os
 from pathlib import Path
 
@@ -237,6 +238,47 @@ def test_conda_packages_are_taken_in_pips_words(tmp_path: Path) -> None:
         "taken from conda by their names: torch, numpy, scikit-learn, scipy, pandas, h5py, rich; "
         "an index may lack one",
     ]
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ("thing[version='>=1.2,<3']", "thing>=1.2,<3"),
+        ('thing[build=py3*, version="1.2.*"]', "thing==1.2.*"),
+        ("thing[channel=conda-forge]", "thing"),
+        ("thing=2.1.*=cuda*", "thing==2.1.*"),
+        ("conda-forge/linux-64::thing=2.1=py312h1_0", "thing==2.1"),
+        ("thing>=1.0=py312_0", "thing>=1.0"),
+        ("thing 1.8*", "thing==1.8.*"),
+        ("thing >=1.8,<2.0a0", "thing>=1.8,<2.0a0"),
+    ],
+)
+def test_no_way_of_condas_to_name_a_version_is_lost(tmp_path: Path, spec: str, text: str) -> None:
+    found = conda(tmp_path, f"dependencies:\n- {json.dumps(spec)}\n")
+    assert found.dependencies == (text,)
+    assert len(found.notes) == 1  # that its name is conda's
+
+
+def test_variables_that_hold_a_secret_or_no_text_are_not_written(tmp_path: Path) -> None:
+    found = conda(
+        tmp_path,
+        "dependencies: [rich]\nvariables:\n  GOOD: 1\n  DB: postgres://me:geheim@example.org/x\n"
+        "  HF_AUTH: geheim\n  SSH_PRIVATE_KEY: geheim\n  NOTHING:\n  yes: geheim\n  GRÖSSE: geheim\n",
+    )
+    assert found.env == {
+        "GOOD": "1",
+        **{name: HostValue(name) for name in ("DB", "HF_AUTH", "SSH_PRIVATE_KEY")},
+    }
+    assert "geheim" not in str(found)
+    assert [note.split()[3] for note in found.notes if "left out: variable" in note] == ["variable"] * 3
+
+
+def test_what_yaml_can_multiply_is_not_shown(tmp_path: Path) -> None:
+    aliases = "".join(f"x{i}: &x{i} [{', '.join([f'*x{i - 1}'] * 9)}]\n" for i in range(1, 12))
+    text = f"x0: &x0 [y]\n{aliases}dependencies: [*x11, {{pip: {{a: *x11}}}}, {{y: *x11}}]\n"
+    found = conda(tmp_path, text)
+    assert sum(map(len, found.notes)) < 2000
+    assert "environment.yml: left out: a section y (neither a package nor a pip section)" in found.notes
 
 
 @pytest.mark.parametrize(
