@@ -46,25 +46,34 @@ def disk_errors(doing: str, path: Path) -> Iterator[None]:
         raise StoreError(f"cannot {doing}: {reason}", f"at {os.fspath(where)}", hint=hint) from error
 
 
-def write_atomically(path: Path, content: bytes, *, mode: int | None = None) -> None:
+def write_atomically(path: Path, content: bytes, *, mode: int | None = None, new: bool = False) -> None:
     """Write `content` to `path` so that a reader sees the old file or the new one, whole.
 
     The file's mode is that of the file it replaces, else `mode`, else what the umask says. What killed
-    writers have left beside it is removed. Raises OSError.
+    writers have left beside it is removed. Raises OSError; with `new`, FileExistsError where something is
+    there already, whoever has written it meanwhile.
     """
     if mode is None:
         with suppress(FileNotFoundError):
             mode = stat.S_IMODE(path.stat().st_mode)
     if mode is None:
         mode = 0o666 & ~current_umask()
-    descriptor, name = tempfile.mkstemp(prefix=beside(path).name, dir=path.parent)
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=beside(path).name, dir=path.parent)
+    except OSError as error:
+        error.filename = os.fspath(path)  # the name in between tells nobody anything
+        raise
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
-        Path(name).replace(path)
+        if new:
+            path.hardlink_to(name)
+            Path(name).unlink()
+        else:
+            Path(name).replace(path)
     except BaseException:
         with suppress(OSError):
             Path(name).unlink()

@@ -261,3 +261,19 @@ def test_what_a_link_in_place_of_the_tree_leads_to_is_left_alone(tmp_path: Path)
     (tmp_path / "tree").symlink_to(kept)
     remove_tree(tmp_path / "tree")
     assert mode_of(kept / "shared") == 0o775
+
+
+def test_what_is_there_already_is_not_written_over_by_a_new_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_atomically(path, b"first", new=True)
+    with pytest.raises(FileExistsError):
+        write_atomically(path, b"second", new=True)
+    assert path.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_cannot_be_written_is_named_as_the_user_knows_it(tmp_path: Path) -> None:
+    path = tmp_path / "none" / "file"
+    with pytest.raises(OSError, match="No such file") as caught:
+        write_atomically(path, b"")
+    assert caught.value.filename == str(path)

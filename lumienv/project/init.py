@@ -23,9 +23,8 @@ from lumienv.manifest import FILE_NAME
 from lumienv.manifest.imageaddress import parse_address
 from lumienv.manifest.reader import read_manifest
 from lumienv.manifest.template import Draft, manifest_text
-from lumienv.project.conda_files import read_environment
 from lumienv.project.imported import Imported, on_image
-from lumienv.project.requirement_files import read_requirements
+from lumienv.project.other_tools import read_file
 from lumienv.site import Site
 
 # Images that are built around torch; of others only a look into them tells.
@@ -85,13 +84,17 @@ def new_folder(project: str | None, directory: str | None) -> Path:
     """Where the project is to be; it need not exist. Raises ManifestError where there is one already."""
     folder = Path(os.path.normpath(Path.cwd() / (project or "") / Path(directory or "").expanduser()))
     if os.path.lexists(folder / FILE_NAME):
-        raise ManifestError(
-            f"there is a {FILE_NAME} in {folder} already",
-            hint="edit it, or name another folder: lumienv init DIR; nothing was changed",
-        )
+        raise _there_already(folder)
     if folder.exists() and not folder.is_dir():
         raise ManifestError(f"{folder} is no folder", hint="name another: lumienv init DIR")
     return folder
+
+
+def _there_already(folder: Path) -> ManifestError:
+    return ManifestError(
+        f"there is a {FILE_NAME} in {folder} already",
+        hint="edit it, or name another folder: lumienv init DIR; nothing was changed",
+    )
 
 
 def offers(site: Site) -> list[Offer]:
@@ -198,9 +201,7 @@ def import_files(files: Sequence[str], folder: Path) -> Imported:
     """What requirements files and `environment.yml`s ask for. Raises ManifestError."""
     found = Imported()
     for file in files:
-        path = Path(file).expanduser().absolute()
-        is_conda = path.suffix in (".yml", ".yaml")
-        found += (read_environment if is_conda else read_requirements)(path, folder)
+        found += read_file(Path(file).expanduser().absolute(), folder)
     return found
 
 
@@ -233,7 +234,10 @@ def init(folder: Path, chosen: Chosen, imported: Imported) -> InitOutcome:
     path = folder / FILE_NAME
     with disk_errors("write the project", path):
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, text.encode())
+        try:
+            write_atomically(path, text.encode(), new=True)
+        except FileExistsError:  # somebody else's, since the user was asked for the image
+            raise _there_already(folder) from None
     there = os.path.relpath(folder)
     go = "" if there == "." else f"cd {shlex.quote(there)} && "
     follows = "lumienv sync" if fitted.dependencies else "lumienv add PACKAGE"
