@@ -5,4 +5,6 @@ the lock names, relative to the project.
 """
 
 MARK = "lumienv export"
-"""stands in every file that is written, so that it may be replaced"""
+"""who has written a file: each says so, so that it may be replaced"""
+FIRST_WORDS = f"# Written by {MARK} from "
+"""what every file begins with that can have comments"""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from packaging.pylock import Package
 
 from lumienv.errors import LockError
-from lumienv.export import MARK
+from lumienv.export import FIRST_WORDS
 from lumienv.export.selection import Selection, is_folder_or_git
 from lumienv.lockdigest import LOCK_NAME
 
@@ -20,7 +20,7 @@ def requirements(selection: Selection, *, hashes: bool) -> str:
 
 def comments(selection: Selection, use: str) -> Iterator[str]:
     """What every exported file begins with; `use` is how it is meant to be used."""
-    yield f"# Written by {MARK} from {LOCK_NAME}: Python {selection.python}, on top of {selection.image}."
+    yield f"{FIRST_WORDS}{LOCK_NAME}: Python {selection.python}, on top of {selection.image}."
     if selection.provided:
         yield "# These packages of the image it rests on, and they are not in the list:"
         yield from (f"#   {name}=={version}" for name, version in selection.provided)

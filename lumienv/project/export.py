@@ -1,14 +1,16 @@
 """Write the lock as a file that other tools read: nothing is started, resolved or fetched."""
 
 import difflib
+import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.pylock import is_valid_pylock_path
 
 from lumienv.errors import LockError, StoreError, UsageError
-from lumienv.export import MARK
+from lumienv.export import FIRST_WORDS, MARK
 from lumienv.export.conda import conda_environment, of_the_image_alone
 from lumienv.export.definition import definition
 from lumienv.export.pylock import plain_pylock
@@ -120,13 +122,22 @@ def _check_target(chosen: str, target: Path) -> None:
         )
     if target.is_dir():
         raise StoreError(f"{target} is a directory", hint=f"name a file in it: -o {target / chosen}")
-    if target.exists():
-        try:
-            ours = MARK in target.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            ours = False
-        if not ours:
-            raise StoreError(
-                f"{target} is there, and it is not a file that lumienv has exported",
-                hint="name another file with -o, or remove this one; nothing was changed",
-            )
+    if not target.parent.is_dir():
+        raise StoreError(f"there is no folder {target.parent}", hint=f"make it: mkdir -p {target.parent}")
+    if target.exists() and not target.is_file():
+        raise StoreError(f"{target} is no file", hint="without -o the export is printed: lumienv export")
+    if target.exists() and not _is_ours(target):
+        raise StoreError(
+            f"{target} is there, and it is not a file that lumienv has exported",
+            hint="name another file with -o, or remove this one; nothing was changed",
+        )
+
+
+def _is_ours(target: Path) -> bool:
+    """Whether it begins as an export does, or is a bill of materials that says by whom it was made."""
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        text = target.read_text(encoding="utf-8")
+        if text.startswith(FIRST_WORDS):
+            return True
+        return any(tool["name"] == MARK for tool in json.loads(text)["metadata"]["tools"]["components"])
+    return False

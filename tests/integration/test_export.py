@@ -143,6 +143,21 @@ def test_only_what_lumienv_exported_is_replaced(project):
             project.lumienv("export", "-o", f"made.{ending}")
 
 
+def test_what_only_mentions_an_export_and_what_is_no_file_stay_as_they_are(project):
+    mine = "# how this is made: lumienv export\nnumpy\n"
+    for name in ("notes.txt", "settings.json"):
+        (project.directory / name).write_text(mine if name == "notes.txt" else '{"run": "lumienv export"}')
+        before = (project.directory / name).read_text()
+        assert "not a file that lumienv has exported" in project.try_("export", "-o", name).err
+        assert (project.directory / name).read_text() == before
+    os.mkfifo(project.directory / "pipe.txt")
+    said = project.try_("export", "-o", "pipe.txt")
+    assert (said.status, "pipe.txt is no file" in said.err) == (1, True)
+    said = project.try_("export", "-o", "none/requirements.txt")
+    assert said.status == 1
+    assert "help: make it: mkdir -p " in said.err
+
+
 def test_a_stale_lock_is_exported_with_a_warning_and_a_missing_one_is_an_error(project):
     project.write('host = "python3"', ["thing", "other"])
     said = project.try_("export", "--no-hashes")
