@@ -35,7 +35,7 @@ from lumienv.errors import LockError
 from lumienv.image.snapshot import Base, Snapshot
 from lumienv.index.config import path_as_url, path_in_lock
 from lumienv.index.pages import File
-from lumienv.lockdigest import bytes_digest
+from lumienv.lockdigest import LOCK_NAME, bytes_digest
 from lumienv.manifest import Manifest
 from lumienv.resolve import Pin, Resolution
 from lumienv.resolve.origin import Origin
@@ -304,6 +304,8 @@ def read_lock(path: Path) -> Lock | None:
 def parse_lock(raw: bytes, path: Path) -> Lock:
     """The lock in these bytes, which are those of `path` or were once. Raises LockError."""
     hint = f"`lumienv lock` writes it anew (git may have the old one: git checkout {path.name})"
+    if path.name != LOCK_NAME:  # one to compare with: a file, or what git has of a revision
+        hint = "name another one: lumienv diff OLD_LOCK, or lumienv diff --rev REV"
     try:
         data = tomllib.loads(raw.decode("utf-8"))
         pylock = Pylock.from_dict(data)

@@ -60,6 +60,8 @@ def manifest_of(path: Path, text: str) -> Manifest:
         problem = re.sub(
             r"\('[^()]*\)", lambda found: ".".join(re.findall("'([^']*)'", found[0])), str(error)
         )
+        if text.startswith("\ufeff"):
+            problem = "it begins with a byte order mark: have your editor save it as UTF-8 without one"
         raise ManifestError(f"{path} is not valid TOML: {problem}", hint="nothing was changed") from None
     return _Reader(path, text).manifest(data)
 

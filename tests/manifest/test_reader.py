@@ -301,6 +301,13 @@ def test_broken_toml_names_the_file_and_the_place(tmp_path: Path, text: str) -> 
     assert "line" in message
 
 
+def test_a_byte_order_mark_is_called_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "lumienv.toml"
+    path.write_text('[image]\nhost = "python3"\n', encoding="utf-8-sig")
+    with pytest.raises(ManifestError, match="begins with a byte order mark"):
+        read_manifest(path)
+
+
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "lumienv.toml").write_bytes(b"\xff\xfe\0")
     with pytest.raises(ManifestError, match=r"lumienv\.toml cannot be read: it is not UTF-8"):

@@ -381,6 +381,22 @@ def test_diff_says_what_there_is_nothing_to_compare_with(
     assert said in answer.err
 
 
+def test_a_damaged_older_lock_is_not_to_be_mended_by_locking_anew(
+    committed: Workspace, tmp_path: Path
+) -> None:
+    whole = committed.lock_path.read_bytes()
+    committed.lock_path.write_bytes(b"\xff")
+    git(committed.directory, "commit", "-qam", "damaged")
+    git(committed.directory, "branch", "group/damaged")
+    committed.lock_path.write_bytes(whole)
+    (tmp_path / "old.toml").write_text("a = [")
+    for words in (["--rev", "group/damaged"], [str(tmp_path / "old.toml")]):
+        said = committed.try_("diff", *words)
+        assert said.status == 1
+        assert f"{words[-1]} is damaged: " in said.err.replace("pylock.lumienv.toml of ", "")
+        assert "help: name another one: lumienv diff OLD_LOCK" in said.err
+
+
 # -- nothing is started ----------------------------------------------------------------------------------
 
 
