@@ -20,7 +20,11 @@ from lumienv.ui import Output
 @common_options
 @click.argument("packages", nargs=-1)
 @click.option(
-    "-r", "--requirements", metavar="FILE", multiple=True, help="Add what a requirements file lists."
+    "-r",
+    "--requirements",
+    metavar="FILE",
+    multiple=True,
+    help="Add what a requirements or environment file lists.",
 )
 @click.option("--group", metavar="NAME", help="Add to a dependency group.")
 @click.option("--dev", is_flag=True, help="The same as --group dev.")

@@ -4,6 +4,7 @@ pip's requirements files and conda's `environment.yml` end here as one value, wh
 the image provides.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -15,6 +16,8 @@ from lumienv.manifest import HostValue, IndexTable
 
 _CUDA = "nvidia-"
 """what the names of all of CUDA's libraries begin with"""
+_CUDA_BUILD = re.compile(r"\+cu\d+\b")
+"""in a version that is pinned: `2.5.1+cu121`"""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,10 @@ def on_image(imported: Imported, provided: Mapping[str, str], python: str = "") 
         if name.startswith(_CUDA) and have is None:
             cuda.append(requirement.name)
             continue
-        if have is None or (not requirement.url and not requirement.specifier):
+        if have is None and _CUDA_BUILD.search(str(requirement.specifier)):
+            notes.append(f"{_short(requirement)}: written without version: it is a build for NVIDIA's GPUs")
+            dependencies.append(_bare(requirement))
+        elif have is None or (not requirement.url and not requirement.specifier):
             dependencies.append(text)
         elif requirement.url or _pins(requirement):
             if requirement.url:

@@ -15,7 +15,7 @@ from lumienv.manifest.edits import Entry, SourceTable
 from lumienv.manifest.sources import source_of_url, without_secret
 from lumienv.manifest.tables import is_name
 from lumienv.project.local import name_in_file, name_in_folder, seen_from
-from lumienv.project.requirement_files import read_requirements
+from lumienv.project.other_tools import read_file
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _LIKE_CONDA = re.compile(r"([A-Za-z0-9][\w.-]*)\s*[=\s]\s*v?(\d[\w.*+!-]*)")
@@ -202,11 +202,11 @@ def _no_requirement(word: str, error: InvalidRequirement) -> UsageError:
 
 
 def entries_of_file(path: Path, asked: Asked) -> Iterator[Entry | str]:
-    """What a requirements file asks for, as entries, and sentences on what is not taken over.
+    """What a requirements file or `environment.yml` asks for: entries, and sentences on what is left out.
 
     Raises ManifestError for a file that cannot be read.
     """
-    found = read_requirements(path, asked.project)
+    found = read_file(path, asked.project)
     for text in found.dependencies:
         requirement = Requirement(text)
         if requirement.name in found.sources:
@@ -220,3 +220,8 @@ def entries_of_file(path: Path, asked: Asked) -> Iterator[Entry | str]:
         yield f"{text} is not taken over: limits on what others bring along stand in [resolve] constraints"
     for index in found.indexes:
         yield f"the index {index.url} is not taken over: lumienv.toml names indexes in [[index]]"
+    for key, value in {"prerelease": found.prerelease, "build": found.build}.items():
+        if value:
+            yield f'not taken over: what [resolve] {key} = "{value}" would be here'
+    for name in found.env:
+        yield f"the variable {name} is not taken over: [run] env is the place for it"

@@ -181,6 +181,26 @@ def test_an_index_is_named_for_the_package(project: Project, place: Place) -> No
     assert read_manifest(path).sources["other"].location == "group"
 
 
+def test_an_environment_file_is_added_and_what_is_left_out_is_told(project: Project, place: Place) -> None:
+    (place.directory / "environment.yml").write_text(
+        "variables: {A: b}\ndependencies:\n- other=1.0\n- pip: [--pre]\n"
+    )
+    told = Told()
+    outcome = add(project, told, [], files=[Path("environment.yml")], here=place.directory)
+    assert outcome.edited.added == ("other==1.0.*",)
+    assert told.warnings[-2:] == [
+        'not taken over: what [resolve] prerelease = "allow" would be here',
+        "the variable A is not taken over: [run] env is the place for it",
+    ]
+
+
+def test_a_pyproject_is_no_requirements_file(project: Project, place: Place) -> None:
+    (place.directory / "pyproject.toml").write_text("[project]\n")
+    with pytest.raises(ManifestError, match=r"pyproject\.toml is no requirements file") as caught:
+        add(project, Told(), [], files=[Path("pyproject.toml")], here=place.directory)
+    assert "lumienv add --editable" in str(caught.value.hint)
+
+
 def test_a_requirements_file_is_added_line_by_line(project: Project, place: Place) -> None:
     (place.directory / "more.txt").write_text("other # said\n")
     (place.directory / "requirements.txt").write_text(

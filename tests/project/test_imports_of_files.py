@@ -10,6 +10,7 @@ from lumienv.errors import ManifestError
 from lumienv.manifest import HostValue, IndexTable
 from lumienv.project.conda_files import read_environment
 from lumienv.project.imported import Imported, on_image
+from lumienv.project.init import Chosen, init, new_folder
 from lumienv.project.requirement_files import read_requirements
 from lumienv.ui import plain
 
@@ -321,7 +322,23 @@ def test_pins_of_image_packages_become_bare_names_and_ranges_stay() -> None:
     )
 
 
+def test_a_build_for_nvidias_gpus_is_taken_by_its_name_even_where_the_image_is_not_known() -> None:
+    found = on_image(Imported(("torchvision==0.20.1+cu121; python_version<'4'", "x==1+local")), {})
+    assert found.dependencies == ('torchvision; python_version < "4"', "x==1+local")
+    assert found.notes == (
+        "torchvision==0.20.1+cu121: written without version: it is a build for NVIDIA's GPUs",
+    )
+
+
 def test_what_is_for_nvidias_gpus_is_left_out() -> None:
     found = on_image(Imported(("nvidia-cublas-cu12==12.1", "nvidia-nccl-cu12", "rich")), {})
     assert found.dependencies == ("rich",)
     assert found.notes == ("left out, as they are for NVIDIA's GPUs: nvidia-cublas-cu12, nvidia-nccl-cu12",)
+
+
+def test_a_manifest_that_came_while_the_user_was_asked_stays(tmp_path: Path) -> None:
+    folder = new_folder(None, str(tmp_path))
+    (folder / "lumienv.toml").write_text("# somebody else's")
+    with pytest.raises(ManifestError, match="already"):
+        init(folder, Chosen({"host": "python3"}), Imported())
+    assert [path.read_text() for path in folder.iterdir()] == ["# somebody else's"]
