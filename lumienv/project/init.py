@@ -25,6 +25,7 @@ from lumienv.manifest.reader import read_manifest
 from lumienv.manifest.template import Draft, manifest_text
 from lumienv.project.imported import Imported, on_image
 from lumienv.project.other_tools import read_file
+from lumienv.resolve.standins import stand_ins
 from lumienv.site import Site
 
 # Images that are built around torch; of others only a look into them tells.
@@ -207,7 +208,7 @@ def import_files(files: Sequence[str], folder: Path) -> Imported:
 
 def init(folder: Path, chosen: Chosen, imported: Imported) -> InitOutcome:
     """Write the manifest, after it was read back as every command will read it. Raises StoreError."""
-    fitted = on_image(imported, chosen.provided, chosen.python)
+    fitted = on_image(imported, _with_stand_ins(chosen.provided), chosen.python)
     notes = [*chosen.notes, *fitted.notes]
     if not chosen.looked_into and any(Requirement(text).specifier for text in fitted.dependencies):
         notes.append(
@@ -243,6 +244,12 @@ def init(folder: Path, chosen: Chosen, imported: Imported) -> InitOutcome:
     follows = "lumienv sync" if fitted.dependencies else "lumienv add PACKAGE"
     follows = " && ".join(filter(None, (chosen.first, follows)))
     return InitOutcome(path, chosen.table, fitted.dependencies, tuple(notes), go + follows)
+
+
+def _with_stand_ins(provided: Mapping[str, str]) -> dict[str, str]:
+    """What the image provides, and what else it answers to: to `triton`, where it has pytorch-triton-rocm."""
+    stands = stand_ins(provided, (), lambda _: False)
+    return {**provided, **{name: provided[one.name] for name, one in stands.items()}}
 
 
 def _check(text: str) -> None:

@@ -336,6 +336,13 @@ def test_what_is_for_nvidias_gpus_is_left_out() -> None:
     assert found.notes == ("left out, as they are for NVIDIA's GPUs: nvidia-cublas-cu12, nvidia-nccl-cu12",)
 
 
+def test_a_pin_of_what_an_image_package_stands_for_goes_too(tmp_path: Path) -> None:
+    chosen = Chosen({"name": "pytorch"}, provided={"pytorch-triton-rocm": "3.3.1"})
+    outcome = init(tmp_path, chosen, Imported(("triton==3.1.0",)))
+    assert outcome.dependencies == ("triton",)
+    assert outcome.notes == ("triton==3.1.0: written without version: the image has 3.3.1",)
+
+
 def test_a_manifest_that_came_while_the_user_was_asked_stays(tmp_path: Path) -> None:
     folder = new_folder(None, str(tmp_path))
     (folder / "lumienv.toml").write_text("# somebody else's")
