@@ -20,6 +20,29 @@ pytestmark = pytest.mark.once
 
 LAB = Path(__file__).parents[1] / "lab"
 UV = uv.find_uv_bin()
+# An unprivileged user, as on LUMI; root of a machine that keeps capabilities back cannot run %post.
+AS_USER = ["bash", str(LAB / "user.sh")] if os.geteuid() == 0 else []
+COTAINR = """
+import io, sys, urllib.request
+script = open("installer.sh", "rb").read()
+urllib.request.urlopen = lambda url: io.BytesIO(script)
+from cotainr.cli import main
+main(sys.argv[1:])
+"""
+CONDA_INSTALLER = r"""
+prefix=$4
+mkdir -p "$prefix/bin" "$prefix/etc/profile.d"
+echo "PATH=$prefix/bin:\$PATH" >"$prefix/etc/profile.d/conda.sh"
+cat >"$prefix/bin/conda" <<'END'
+#!/bin/sh
+prefix=${0%/bin/conda}
+case "$1 $2" in
+  "info --base") echo "$prefix" ;;
+  "env create") mkdir -p "$prefix/envs/$6" && cp "$4" "$prefix/envs/$6/asked.yml" ;;
+esac
+END
+chmod +x "$prefix/bin/conda"
+"""
 
 
 @pytest.fixture
@@ -118,6 +141,30 @@ def test_a_conda_environment_is_yaml_with_the_images_packages_first(project):
     assert pins == ["shipped==2.1", "other==1.0", "thing==1.0", "tool==3.0"]
 
 
+def test_cotainr_builds_from_a_conda_environment_on_a_base_without_conda(project, lab, runtime):
+    # A conda would come from the network, so one stands in for it, and keeps what it was asked for. All else
+    # is cotainr's own: the sandbox, the installer run in it, the environment handed on, the image packed.
+    folder = project.directory
+    project.lumienv("export", "-o", "environment.yml")
+    with tempfile.TemporaryDirectory(prefix="lumienv-export-") as name:
+        Path(name).chmod(0o777)
+        bash = Path(name, "bash")
+        bash.write_text('#!/bin/sh\nexec /bin/sh "$@"\n')
+        bash.chmod(0o755)
+        Path(name, "base.def").write_text(
+            f"Bootstrap: localimage\nFrom: {lab.images['no_python']}\n%files\n    {bash} /bin/bash\n"
+        )
+        command = [*AS_USER, runtime, "build", f"{name}/base.sif", f"{name}/base.def"]
+        built = project.shell(command, CWD=name)
+        assert built.status == 0, built.err
+        (folder / "installer.sh").write_text(CONDA_INSTALLER)
+        words = ["--base-image", f"{name}/base.sif", "--conda-env", "environment.yml", "--accept-licenses"]
+        made = project.shell([sys.executable, "-c", COTAINR, "build", "out.sif", *words])
+        assert made.status == 0, made.err
+    said = project.shell([runtime, "exec", "out.sif", "sh", "-c", "cat /opt/cotainr/conda/envs/*/asked.yml"])
+    assert said.out == (folder / "environment.yml").read_text()
+
+
 def test_exports_need_no_network_no_image_and_no_place_of_this_machine(project, index, tmp_path):
     remove_tree(project.directory.parent / "base")
     remove_tree(project.cache)
@@ -183,7 +230,6 @@ def test_wrong_words_are_answered_with_the_right_ones(project):
 def test_a_definition_file_builds_an_image_that_imports_the_packages(
     local, wheels, index, small_image, runtime
 ):
-    # An unprivileged user, as on LUMI; root of a machine that keeps capabilities back cannot run %post.
     with tempfile.TemporaryDirectory(prefix="lumienv-export-") as name:
         folder = Path(name)
         folder.chmod(0o777)
@@ -197,10 +243,9 @@ def test_a_definition_file_builds_an_image_that_imports_the_packages(
         (folder / "base.def").write_text(
             f"Bootstrap: localimage\nFrom: {small_image}\n%files\n    {folder}/uv /usr/local/bin/uv\n"
         )
-        as_user = ["bash", str(LAB / "user.sh")] if os.geteuid() == 0 else []
 
         def build(*words):
-            command = [*as_user, runtime, "build", *words]
+            command = [*AS_USER, runtime, "build", *words]
             return local.shell(command, CWD=name)
 
         assert build(f"{name}/base.sif", f"{name}/base.def").status == 0
@@ -208,7 +253,7 @@ def test_a_definition_file_builds_an_image_that_imports_the_packages(
         built = build(*arguments, f"{name}/out.sif", f"{name}/environment.def")
         assert built.status == 0, built.err
         code = "import thing; print(thing.__file__)"
-        said = local.shell([*as_user, runtime, "exec", f"{name}/out.sif", "python", "-c", code], CWD=name)
+        said = local.shell([*AS_USER, runtime, "exec", f"{name}/out.sif", "python", "-c", code], CWD=name)
         assert said.out.startswith("/opt/venv/lib/"), said
 
         # Another image than was locked for is refused before anything is installed.
