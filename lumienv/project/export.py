@@ -16,7 +16,7 @@ from lumienv.export.definition import definition
 from lumienv.export.pylock import plain_pylock
 from lumienv.export.requirements import requirements
 from lumienv.export.sbom import cyclonedx
-from lumienv.export.selection import Selection, select
+from lumienv.export.selection import Selection, is_folder_or_git, select
 from lumienv.files import disk_errors, write_atomically
 from lumienv.lockdigest import LOCK_NAME
 from lumienv.lockfile import read_lock
@@ -81,10 +81,23 @@ def export(
             "or take another version"
             for one in of_the_image_alone(selection)
         ]
+    if chosen == "pylock.toml":
+        warnings += _read_by_uv_alone(selection)
     if target is not None:
         with disk_errors("write the export", target):
             write_atomically(target, text.encode())
     return Exported(chosen, text, len(selection.packages), tuple(warnings))
+
+
+def _read_by_uv_alone(selection: Selection) -> list[str]:
+    """What pip (26) does not take: what has no hash beside what has one, as a lock's files always have."""
+    without = [str(package.name) for package in selection.packages if is_folder_or_git(package)]
+    if not without or len(without) == len(selection.packages):
+        return []
+    return [
+        f"pip takes hashes for all packages or for none, and {', '.join(without)} cannot have one: "
+        "uv reads this file, for pip there is: lumienv export --no-hashes -o requirements.txt"
+    ]
 
 
 def format_of(typed: str | None, target: Path | None) -> str:

@@ -125,7 +125,24 @@ def test_sources_without_a_hash_are_read_by_pip_and_uv(project, wheels):
     assert "lumienv export --no-hashes" in refused.err
     project.lumienv("export", "--no-hashes", "--no-dev", "-o", "requirements.txt")
     assert ("other", "1.0") in uv_pip(project, "--no-deps", "-r", "requirements.txt")
+    assert "warning" not in project.try_("export", "--no-hashes").err
     assert "./local" in (project.directory / "requirements.txt").read_text().splitlines()
+
+
+def test_a_plain_pylock_that_pip_would_refuse_is_said_to_be_for_uv(project):
+    folder = project.directory / "local"
+    folder.mkdir()
+    (folder / "local.py").touch()
+    (folder / "pyproject.toml").write_text('[project]\nname = "local"\nversion = "7.0"\n')
+    project.lumienv("add", "--no-sync", "./local")
+    said = project.try_("export", "-o", "pylock.toml")
+    assert "warning: pip takes hashes for all packages or for none, and local cannot have one" in said.err
+    assert ("thing", "1.0") in uv_pip(project, "-r", "pylock.toml")
+    python = str(project.directory.parent / "base/bin/python")
+    words = ["--python", python, "install", "--dry-run", "--no-deps", "-r", "pylock.toml"]
+    refused = project.shell([sys.executable, "-m", "pip", *words], PIP_CONFIG_FILE=os.devnull)
+    assert refused.status != 0
+    assert "hashes" in refused.err
 
 
 def test_a_bill_of_materials_is_valid(project):
