@@ -5,7 +5,6 @@ table is really drawn: it costs more than most commands.
 """
 
 import json
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,24 +13,7 @@ from dataclasses import dataclass
 import click
 
 from lumienv.errors import LumienvError
-
-# What a terminal would obey rather than show: sequences of colours, titles and links, and lone controls.
-_CONTROLS = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\].*?(?:\x07|\x1b\\)"
-    r"|[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
-)
-
-
-# What stands behind the `?` of an address: some carry a token or a signature there.
-_QUERY = re.compile(r"""(\b[a-z][a-z0-9+.-]*://[^\s?#"'<>]*)\?[^\s#"'<>]*""", re.IGNORECASE)
-
-
-def plain(text: str) -> str:
-    """A text as a terminal may get it: messages quote build backends, servers and other people's files.
-
-    Addresses lose their query.
-    """
-    return _QUERY.sub(r"\1", _CONTROLS.sub("", text.replace("\t", " ")))
+from lumienv.plaintext import plain as plain  # whoever shows something has it from here
 
 
 @dataclass(frozen=True)

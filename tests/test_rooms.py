@@ -21,6 +21,7 @@ ORDER = (
     "paths",
     "plainjson",
     "shell",
+    "plaintext",
     "errors",
     "digest",
     "lockdigest",
