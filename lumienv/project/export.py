@@ -9,7 +9,7 @@ from pathlib import Path
 
 from packaging.pylock import is_valid_pylock_path
 
-from lumienv.errors import LockError, StoreError, UsageError
+from lumienv.errors import LockError, UsageError
 from lumienv.export import FIRST_WORDS, MARK
 from lumienv.export.conda import conda_environment, of_the_image_alone
 from lumienv.export.definition import definition
@@ -17,7 +17,7 @@ from lumienv.export.pylock import plain_pylock
 from lumienv.export.requirements import requirements
 from lumienv.export.sbom import cyclonedx
 from lumienv.export.selection import Selection, is_folder_or_git, select
-from lumienv.files import disk_errors, write_atomically
+from lumienv.export.target import check_target, write_target
 from lumienv.lockdigest import LOCK_NAME
 from lumienv.lockfile import read_lock
 from lumienv.manifest.changes import what_changed
@@ -84,8 +84,7 @@ def export(
     if chosen == "pylock.toml":
         warnings += _read_by_uv_alone(selection)
     if target is not None:
-        with disk_errors("write the export", target):
-            write_atomically(target, text.encode())
+        write_target(target, text)
     return Exported(chosen, text, len(selection.packages), tuple(warnings))
 
 
@@ -133,24 +132,20 @@ def _check_target(chosen: str, target: Path) -> None:
             f"pip and uv know a lock by its name, and {target.name} is none",
             hint="call it pylock.toml or pylock.NAME.toml: lumienv export -o pylock.toml",
         )
-    if target.is_dir():
-        raise StoreError(f"{target} is a directory", hint=f"name a file in it: -o {target / chosen}")
-    if not target.parent.is_dir():
-        raise StoreError(f"there is no folder {target.parent}", hint=f"make it: mkdir -p {target.parent}")
-    if target.exists() and not target.is_file():
-        raise StoreError(f"{target} is no file", hint="without -o the export is printed: lumienv export")
-    if target.exists() and not _is_ours(target):
-        raise StoreError(
-            f"{target} is there, and it is not a file that lumienv has exported",
-            hint="name another file with -o, or remove this one; nothing was changed",
-        )
+    check_target(
+        target,
+        _is_ours,
+        "a file that lumienv has exported",
+        "-o",
+        chosen,
+        "without -o the export is printed: lumienv export",
+    )
 
 
-def _is_ours(target: Path) -> bool:
+def _is_ours(text: str) -> bool:
     """Whether it begins as an export does, or is a bill of materials that says by whom it was made."""
-    with suppress(OSError, ValueError, LookupError, TypeError):
-        text = target.read_text(encoding="utf-8")
-        if text.startswith(FIRST_WORDS):
-            return True
+    if text.startswith(FIRST_WORDS):
+        return True
+    with suppress(ValueError, LookupError, TypeError):
         return any(tool["name"] == MARK for tool in json.loads(text)["metadata"]["tools"]["components"])
     return False
