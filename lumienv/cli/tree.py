@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
@@ -11,6 +12,7 @@ from lumienv.errors import UsageError
 from lumienv.project import open_project
 from lumienv.project.graph import Graph, Line, Node, Twig, ends, inverted, reached, walk
 from lumienv.project.look import look
+from lumienv.project.treepage import all_locked, check_page, notes, tree_page, write_page
 from lumienv.project.why import close_names, project_graph
 from lumienv.ui import Output, counted, plain, with_nulls
 
@@ -27,6 +29,12 @@ from lumienv.ui import Output, counted, plain, with_nulls
     help="Follow what image packages need of one another, too.",
 )
 @click.option("--outdated", is_flag=True, help="Add what the index has newer, fit for the image.")
+@click.option(
+    "--html",
+    metavar="FILE",
+    envvar="LUMIENV_TREE_HTML",
+    help="Write it as a page for a browser; - prints it.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def command(
     common: Common,
@@ -35,6 +43,7 @@ def command(
     names: tuple[str, ...],
     image: bool,
     outdated: bool,
+    html: str | None,
     as_json: bool,
 ) -> None:
     """Show what needs what, from your own lines on; packages of the image are marked.
@@ -42,6 +51,14 @@ def command(
     Starts nothing that lumienv.toml names.
     """
     output = common.output
+    if html is not None and (invert or as_json or depth is not None):
+        refused = "--invert" if invert else "--json" if as_json else "--depth"
+        raise UsageError(
+            f"--html and {refused} contradict each other", hint="the page shows both ways, to every depth"
+        )
+    page = Path(html).expanduser().absolute() if html is not None and html != "-" else None
+    if page is not None:
+        check_page(page)
     found = look(open_project(common.project, os.environ, offline=common.offline))
     graph = project_graph(found)
     chosen = [_known(name, graph) for name in names]
@@ -58,20 +75,24 @@ def command(
             name: tuple(o for o in others if o in shown or image) for name, others in inverted(arcs).items()
         }
         down = chosen or list(ends(graph.arcs(image=image), shown))
+    among = reached(arcs, down) if chosen or html is None else all_locked(graph, arcs)
     latest: Mapping[str, str] = {}
     if outdated:
         from lumienv.project.outdated import newer_releases
 
-        latest = newer_releases(found, reached(arcs, down))
+        latest = newer_releases(found, among)
     if as_json:
-        output.data(_json(graph, arcs, reached(arcs, down), latest))
+        output.data(_json(graph, arcs, among, latest))
         return
-    if found.stale:
-        output.note(f"the lock is stale: {found.stale}; to mend it: lumienv lock")
-    if found.unknown and found.project.manifest.resolve.replace:
-        output.note(f"{found.unknown}: what the overlay shadows is not marked\n{found.remedy}")
-    if graph.unlocked:
-        output.note(f"not in the lock yet: {', '.join(graph.unlocked)}")
+    for note in notes(found, graph):
+        output.note(note)
+    if html is not None:
+        text = write_page(tree_page(found, graph, arcs, among, latest if outdated else None), page)
+        if page is None:
+            output.text(text.rstrip("\n"))
+        else:
+            output.result(f"wrote {counted(len(among), 'package')} to {html}")
+        return
     _show(output, graph, list(walk(arcs, down, depth)), latest, invert=invert)
 
 

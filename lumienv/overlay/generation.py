@@ -75,6 +75,8 @@ class Generation:
     """the identity of the image of a `sif` generation"""
     size: int = 0
     """bytes of the carrier's files"""
+    files: int = 0
+    """how many files the carrier is; 0 where it was made before that was counted"""
     shared: bool = False
     """published for the group by `sync --share`"""
     image_prefix: str = ""

@@ -158,7 +158,8 @@ class Store:
         name = f"{_name(generation.mode, generation.digest)}-{secrets.token_hex(3)}"
         final = self.generations / name
         with disk_errors("publish the environment", final):
-            description = replace(generation, size=protect(staged)).to_json().encode()
+            size, files = protect(staged)
+            description = replace(generation, size=size, files=files).to_json().encode()
             (staged / FILE_NAME).write_bytes(description)
             (staged / FILE_NAME).chmod(0o444 & ~current_umask())
             note_down(seal_of(description, staged.stat().st_ino), os.environ)
@@ -273,13 +274,13 @@ def _name(mode: str, digest: str) -> str:
     return f"{mode}-{digest.removeprefix('sha256:')[:16]}"
 
 
-def protect(root: Path) -> int:
+def protect(root: Path) -> tuple[int, int]:
     """Take the write permission off all files below `root`, and off folders that of others.
 
     Folders stay writable for their owner, so that `rm -rf` removes a store; links are left alone. Returns the
-    size of the files in bytes.
+    size of the files in bytes, and their number.
     """
-    size = 0
+    size = number = 0
     for folder, _, files in os.walk(root, topdown=False):
         with os.scandir(folder) as entries:
             names = set(files)
@@ -287,6 +288,7 @@ def protect(root: Path) -> int:
                 if entry.name in names and not entry.is_symlink():
                     status = entry.stat()
                     size += status.st_size
+                    number += 1
                     os.chmod(entry.path, status.st_mode & 0o7555)  # noqa: PTH101
         os.chmod(folder, Path(folder).stat().st_mode & 0o7755)  # noqa: PTH101
-    return size
+    return size, number
