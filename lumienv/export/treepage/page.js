@@ -135,7 +135,7 @@
     });
     const list = make("ul");
     list.append(...why);
-    if (one.ways > why.length) list.append(make("li", `and ${one.ways - why.length} more ways as short, or from other lines`));
+    if (one.ways > why.length) list.append(make("li", `and ${one.ways - why.length} more ways`));
     const rest = reached(below, number);
     rest.delete(number);
     return [
