@@ -1,4 +1,4 @@
-"""Other people's text, made fit to be shown: on a terminal, or in a page."""
+"""Text for people, on a terminal or in a page: other people's made fit to be shown, numbers and sizes."""
 
 import re
 
@@ -19,3 +19,15 @@ def plain(text: str) -> str:
     Addresses lose their query.
     """
     return _QUERY.sub(r"\1", _CONTROLS.sub("", text.replace("\t", " ")))
+
+
+def counted(number: int, what: str) -> str:
+    """`1 package`, `2 packages`."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def megabytes(size: int) -> str:
+    """A size in bytes as people read it."""
+    if size < 1e6:
+        return f"{size / 1e3:.0f} kB"
+    return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"

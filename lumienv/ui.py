@@ -13,7 +13,11 @@ from dataclasses import dataclass
 import click
 
 from lumienv.errors import LumienvError
-from lumienv.plaintext import plain as plain  # whoever shows something has it from here
+
+# Whoever shows something has these from here.
+from lumienv.plaintext import counted as counted
+from lumienv.plaintext import megabytes as megabytes
+from lumienv.plaintext import plain as plain
 
 
 @dataclass(frozen=True)
@@ -139,16 +143,6 @@ def _clock(text: str, detail: Callable[[], str], color: bool | None) -> Iterator
 def with_nulls(table: Mapping[str, object]) -> dict[str, object]:
     """A table for `--json`, where what there is not is null, and no empty text."""
     return {name: None if value == "" else value for name, value in table.items()}
-
-
-def counted(number: int, what: str) -> str:
-    """`1 package`, `2 packages`."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
-
-
-def megabytes(size: int) -> str:
-    """A size in bytes as people read it."""
-    return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"
 
 
 def colored(wanted: str, environ: Mapping[str, str]) -> bool | None:

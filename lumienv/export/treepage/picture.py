@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from lumienv.export.treepage import PagePackage, TreePage, UserLine
 from lumienv.export.treepage.layers import Arc, Way, layers
 from lumienv.export.treepage.placing import Layout, Place, place
-from lumienv.export.treepage.words import anchor, cells, shortened, size_of, words
+from lumienv.export.treepage.words import anchor, cells, shortened, words
+from lumienv.plaintext import megabytes
 
 # Of one character of the page's fixed-width fonts in the two sizes of page.css: the widest of them, and so
 # that a box is never too small for its words.
@@ -92,7 +93,7 @@ def _package_box(package: PagePackage) -> Box:
     elif package.replaces:
         notes += [f"replaces {package.replaces}"]
     elif package.size is not None:
-        notes += [size_of(package.size)]
+        notes += [megabytes(package.size)]
     notes += [", ".join(package.groups)] if package.groups else []
     told = [f"{package.name} {package.version}", "of the image" if package.image else "of the overlay"]
     told += [f"replaces the image's {package.replaces}"] if package.replaces else []

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from lumienv.export.treepage import PagePackage, TreePage
-from lumienv.export.treepage.words import anchor, counted, shown, size_of, words
+from lumienv.export.treepage.words import anchor, shown, words
+from lumienv.plaintext import counted, megabytes
 
 _NAMED = 5
 _LARGEST = 8
@@ -23,11 +24,11 @@ def _figures(page: TreePage) -> Iterator[tuple[str, str]]:
     yield f"{len(overlay):,}", "packages in the overlay" if len(overlay) != 1 else "package in the overlay"
     unknown = len(overlay) - len(sizes)
     if sizes:
-        yield size_of(sum(sizes)), "to download" + (f", {unknown:,} not known" if unknown else "")
+        yield megabytes(sum(sizes)), "to download" + (f", {unknown:,} not known" if unknown else "")
     made = page.installed
     if made is not None:
         files = f", {counted(made.files, 'file')}" if made.files else ""
-        yield size_of(made.size), f"installed ({made.mode}{files})"
+        yield megabytes(made.size), f"installed ({made.mode}{files})"
     relied = sum(package.image and bool(package.ways) for package in page.packages)
     yield f"{relied:,}", "of the image relied on"
     replaced = sum(bool(package.replaces) for package in overlay)
@@ -68,7 +69,7 @@ def largest(page: TreePage) -> str:
     if not sized:
         return ""
     rows = "".join(
-        f'<li><a href="#{anchor(name)}"><bdi>{words(name)}</bdi></a><span>{size_of(size)}</span>'
+        f'<li><a href="#{anchor(name)}"><bdi>{words(name)}</bdi></a><span>{megabytes(size)}</span>'
         f'<svg class="bar" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">'
         f'<rect width="{max(100 * size / sized[0][0], 0.5):.1f}" height="4"/></svg></li>'
         for size, name in sized
@@ -111,7 +112,7 @@ def _needed_by(page: TreePage) -> dict[str, list[str]]:
 
 def _row(page: TreePage, number: int, needed: Sequence[str]) -> str:
     package = page.packages[number]
-    size = size_of(package.size) if package.size is not None and not package.image else ""
+    size = megabytes(package.size) if package.size is not None and not package.image else ""
     origin = "image" if package.image else "overlay"
     tags = f'<span class="tag {origin}">{origin}</span>'
     tags += (

@@ -51,19 +51,3 @@ def cells(text: str) -> int:
         0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1
         for one in text
     )
-
-
-def size_of(size: int) -> str:
-    """A size in bytes as people read it."""
-    return (
-        f"{size / 1e3:.0f} kB"
-        if size < 1e6
-        else f"{size / 1e6:.1f} MB"
-        if size < 1e9
-        else f"{size / 1e9:.2f} GB"
-    )
-
-
-def counted(number: int, what: str) -> str:
-    """`1 package`, `2 packages`."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
