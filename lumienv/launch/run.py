@@ -24,6 +24,9 @@ from lumienv.shell import quote
 from lumienv.site import Site, load_site
 from lumienv.values import replace
 
+NOT_YET = "there is none yet"
+"""why a lock or an environment that there is not is not up to date"""
+
 
 def plan_run(
     arguments: RunArguments,
@@ -210,7 +213,7 @@ def why_stale(manifest: Manifest, *, look: bool = True) -> str | None:
 def _look(manifest: Manifest, *, look: bool = True) -> tuple[Generation | None, str | None]:
     """The current environment, and why it is not what is asked for."""
     if not os.path.islink(manifest.store_path / "current") and not _is_elses(manifest.store_path):  # noqa: PTH114
-        return None, "there is none yet"
+        return None, NOT_YET
     try:
         generation = chosen_generation(manifest, None, {})
     except StoreError as error:

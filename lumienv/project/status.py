@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lumienv.errors import ImageError, LumienvError, StoreError
 from lumienv.image.snapshot import Base
-from lumienv.launch.run import misfit, sync_words, why_stale
+from lumienv.launch.run import NOT_YET, misfit, sync_words, why_stale
 from lumienv.lockfile import Lock, read_lock
 from lumienv.overlay.generation import all_generations, read_generation
 from lumienv.overlay.launched import BIN, launchers
@@ -50,6 +50,8 @@ class EnvironmentStatus:
     current: bool
     shared: bool
     problem: str = ""
+    files: int = 0
+    """0 where it is not known"""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def _lock(project: Project) -> tuple[Lock | None, str]:
         lock = read_lock(project.lock_path)
     except LumienvError as error:
         return None, error.message
-    return lock, "" if lock is not None else "there is none yet"
+    return lock, "" if lock is not None else NOT_YET
 
 
 def _image(project: Project, lock: Lock | None) -> tuple[ImageStatus, Base | None]:
@@ -121,5 +123,13 @@ def _environments(project: Project) -> Iterator[EnvironmentStatus]:
         if not problem and made.mode == "sif" and not image_is_whole(made):
             problem = "its image is gone, or another one than was made"
         yield EnvironmentStatus(
-            path, made.mode, made.builder, made.groups, made.size, is_current, made.shared, problem
+            path,
+            made.mode,
+            made.builder,
+            made.groups,
+            made.size,
+            is_current,
+            made.shared,
+            problem,
+            made.files,
         )
