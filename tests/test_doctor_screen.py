@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from entry_point import clean_environment, lumienv
+from entry_point import clean_environment, lumienv, on_terminal
 
 from lumienv.project.doctor import CHECKS
 
@@ -19,32 +19,24 @@ host = "python3"
 env = { WANDB_API_KEY = { from = "host" } }
 """
 SCREEN = """\
-machine
-  fine  runtime, mksquashfs, cotainr, temporary files
-site
-  fine  profile, image folders
-Slurm
-  fine  commands, variables
-shell
-  fine  modules, packages in ~/.local, pip, locale, umask
-  note  variables: PYTHONPATH is set and goes before all packages of a container; lumienv run sets it aside,
-        plain singularity does not
-        → unset PYTHONPATH
-  problem  binds: see below
-project
-  fine  lumienv.toml, image, store
-  note  lock: there is none yet
-        → lumienv sync
-  note  environment: there is none yet
-        → lumienv sync
-  problem  [run]: see below
-home
-  fine  room, cache of lumienv, caches
+machine  fine  runtime, mksquashfs, cotainr, temporary files
+site     fine  profile, image folders
+Slurm    fine  commands, variables
+shell    fine  modules, packages in ~/.local, pip, locale, umask
+         note  variables: PYTHONPATH is set and goes before all packages of a container; lumienv run sets it
+               aside, plain singularity does not
+               → unset PYTHONPATH
+         problem  binds: see below
+project  fine  lumienv.toml, image, store
+         note  lock, environment: there is none yet
+               → lumienv sync
+         problem  [run]: see below
+home     fine  room, cache of lumienv, caches
 
-  problem  binds: SINGULARITY_BIND names /no/such, which is not on this node: plain singularity fails
-        → unset SINGULARITY_BIND, or unload the module that sets it
-  problem  [run]: [run] env: WANDB_API_KEY is taken from the host, where WANDB_API_KEY is not set
-        → export WANDB_API_KEY=…
+problem  binds: SINGULARITY_BIND names /no/such, which is not on this node: plain singularity fails
+      → unset SINGULARITY_BIND, or unload the module that sets it
+problem  [run]: [run] env: WANDB_API_KEY is taken from the host, where WANDB_API_KEY is not set
+      → export WANDB_API_KEY=…
 
 2 problems, 3 notes, 19 fine; -v shows all of it
 """
@@ -83,10 +75,18 @@ def test_the_screen_has_what_is_fine_in_short_and_problems_last(project: Path, e
 def test_it_fits_a_screen_and_has_colour_on_a_terminal_only(project: Path, env: dict[str, str]) -> None:
     plain = lumienv("doctor", cwd=project, env=env | ILL).stdout
     colored = lumienv("doctor", "--color", "always", cwd=project, env=env | ILL).stdout
-    assert len(plain.splitlines()) <= 40
+    assert len(plain.splitlines()) <= 24
     assert "\x1b" not in plain
     assert re.sub(r"\x1b\[\d*m", "", colored) == plain
     assert "\x1b[31m\x1b[1mproblem" in colored
+
+
+def test_on_a_terminal_no_line_is_wider_than_that(project: Path, env: dict[str, str]) -> None:
+    shown = on_terminal("doctor", cwd=project, env=env | ILL, columns=80, lines=24)
+    assert "\x1b[31m" in shown
+    rows = re.sub(r"\x1b\[\d*m", "", shown).splitlines()
+    assert max(map(len, rows)) <= 80
+    assert len(rows) <= 24
 
 
 def test_the_exit_status_is_0_when_nothing_is_a_problem(project: Path, env: dict[str, str]) -> None:
@@ -99,9 +99,9 @@ def test_the_exit_status_is_0_when_nothing_is_a_problem(project: Path, env: dict
 def test_verbose_shows_every_finding_with_its_source(project: Path, env: dict[str, str]) -> None:
     env |= {"LOADEDMODULES": "singularity-bindings/24.03", "LUMIENV_SITE": "lumi"}
     done = lumienv("doctor", "-v", cwd=project, env=env)
-    assert "  fine  umask: " in done.stdout
-    assert "  problem  modules: singularity-bindings/24.03 puts some 35 libraries" in done.stdout
-    assert "        source: LUMI-EasyBuild-contrib, s/singularity-bindings" in done.stdout
+    assert "         fine  umask: " in done.stdout
+    assert "         problem  modules: singularity-bindings/24.03 puts some 35 libraries" in done.stdout
+    assert "               source: LUMI-EasyBuild-contrib, s/singularity-bindings" in done.stdout
     assert "see below" not in done.stdout
 
 
@@ -110,8 +110,8 @@ def test_quiet_shows_problems_alone(project: Path, env: dict[str, str]) -> None:
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     assert [line.split(":")[0] for line in lines if "→" not in line] == [
-        "  problem  binds",
-        "  problem  [run]",
+        "problem  binds",
+        "problem  [run]",
     ]
 
 

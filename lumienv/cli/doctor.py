@@ -1,9 +1,11 @@
 """`lumienv doctor`"""
 
 import os
+import shutil
+import sys
 import textwrap
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
 
 import click
 
@@ -14,7 +16,10 @@ from lumienv.ui import Output, counted, plain
 _COLORS = {FINE: "green", NOTE: "yellow", PROBLEM: "red", UNKNOWN: "blue"}
 _TITLES = {"slurm": "Slurm"}
 _WIDTH = 110
-_INDENT = " " * 8
+_COLUMN = 9
+"""where what is found of a group begins, right of the group's name"""
+_INDENT = _COLUMN + 6
+"""where what continues it begins"""
 
 
 @click.command(name="doctor")
@@ -38,22 +43,13 @@ def command(common: Common, deep: bool, as_json: bool) -> int:
 
 
 def _show(output: Output, found: Examination) -> None:
+    """Each group under its name on the left; what is a problem comes last, where the eye is."""
     for group in CHECKS:
+        label = _TITLES.get(group, group)
         of_group = [finding for finding in found.findings if finding.group == group]
-        if not of_group:
-            continue
-        output.text(click.style(_TITLES.get(group, group), bold=True))
-        if output.verbose:
-            _list(output, of_group)
-            continue
-        for line in _fine([finding for finding in of_group if finding.verdict == FINE]):
-            output.text(line)
-        _list(output, [finding for finding in of_group if finding.verdict in (NOTE, UNKNOWN)])
-        below = dict.fromkeys(finding.what for finding in of_group if finding.verdict == PROBLEM)
-        if below:
-            output.text(
-                f"  {click.style(PROBLEM, fg='red', bold=True)}  {plain(', '.join(below))}: see below"
-            )
+        for line in _of_group(of_group, verbose=bool(output.verbose)):
+            output.text(click.style(f"{label:<{_COLUMN}}", bold=True) + line)
+            label = ""
     problems = found.of(PROBLEM)
     if problems and not output.verbose:
         output.text("")
@@ -62,35 +58,68 @@ def _show(output: Output, found: Examination) -> None:
     output.text(_summary(found, bool(output.verbose)))
 
 
-def _fine(findings: Sequence[Finding]) -> Iterator[str]:
-    """What is fine, in as few lines as it takes."""
-    if findings:
-        names = ", ".join(dict.fromkeys(plain(finding.what) for finding in findings))
-        first, *more = _wrapped(f"  {FINE}  {names}")
-        yield first.replace(FINE, click.style(FINE, fg=_COLORS[FINE]), 1)
-        yield from more
+def _of_group(findings: Sequence[Finding], *, verbose: bool) -> Iterator[str]:
+    """The lines of one group, without its name."""
+    if verbose:
+        for finding in findings:
+            yield from _told(finding, _COLUMN, source=True)
+        return
+    fine = [finding.what for finding in findings if finding.verdict == FINE]
+    if fine:
+        yield from _marked(FINE, ", ".join(dict.fromkeys(plain(what) for what in fine)), _COLUMN)
+    for finding in _together(one for one in findings if one.verdict in (NOTE, UNKNOWN)):
+        yield from _told(finding, _COLUMN)
+    below = dict.fromkeys(finding.what for finding in findings if finding.verdict == PROBLEM)
+    if below:
+        yield from _marked(PROBLEM, f"{plain(', '.join(below))}: see below", _COLUMN)
 
 
-def _wrapped(text: str) -> list[str]:
-    """Lines that fit; what may be copied, such as a path, stays in one piece."""
-    return textwrap.wrap(
-        text, _WIDTH, subsequent_indent=_INDENT, break_long_words=False, break_on_hyphens=False
-    )
+def _together(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Findings one after the other that say the same are one, of all that it is said of."""
+    last: Finding | None = None
+    for finding in findings:
+        if last is not None and replace(finding, what=last.what) == last:
+            last = replace(last, what=f"{last.what}, {finding.what}")
+            continue
+        if last is not None:
+            yield last
+        last = finding
+    if last is not None:
+        yield last
 
 
 def _list(output: Output, findings: Sequence[Finding]) -> None:
     for finding in findings:
-        mark = click.style(
-            finding.verdict, fg=_COLORS[finding.verdict], bold=finding.verdict == PROBLEM or None
-        )
-        first, *more = _wrapped(f"  {finding.verdict}  {plain(finding.what)}: {plain(finding.facts)}")
-        output.text(first.replace(finding.verdict, mark, 1))
-        for line in more:
+        for line in _told(finding, 0):
             output.text(line)
-        for number, line in enumerate(plain(finding.remedy).splitlines()):
-            output.text(f"{_INDENT}{'→ ' if number == 0 else '  '}{line}")
-        if finding.source and output.verbose:
-            output.text(click.style(f"{_INDENT}source: {plain(finding.source)}", dim=True))
+
+
+def _told(finding: Finding, column: int, *, source: bool = False) -> Iterator[str]:
+    """A finding with what to do about it, at `column`: the first line without the blanks before it."""
+    yield from _marked(finding.verdict, f"{plain(finding.what)}: {plain(finding.facts)}", column)
+    indent = " " * (_INDENT - _COLUMN)
+    for number, line in enumerate(plain(finding.remedy).splitlines()):
+        yield f"{indent}{'→ ' if number == 0 else '  '}{line}"
+    if finding.source and source:
+        yield click.style(f"{indent}source: {plain(finding.source)}", dim=True)
+
+
+def _marked(verdict: str, text: str, column: int) -> Iterator[str]:
+    """A verdict with its text in lines that fit; what may be copied, such as a path, stays in one piece."""
+    first, *more = textwrap.wrap(
+        f"{verdict}  {text}",
+        _width() - column,
+        subsequent_indent=" " * (_INDENT - _COLUMN),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    yield click.style(verdict, fg=_COLORS[verdict], bold=verdict == PROBLEM or None) + first[len(verdict) :]
+    yield from more
+
+
+def _width() -> int:
+    """Of the lines: of the terminal, where there is one."""
+    return min(shutil.get_terminal_size().columns, _WIDTH) if sys.stdout.isatty() else _WIDTH
 
 
 def _summary(found: Examination, all_shown: bool) -> str:
