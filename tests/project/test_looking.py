@@ -1,6 +1,7 @@
 """`list`, `tree`, `why` and `diff`, through the real program, after a lock for a saved snapshot."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -243,6 +244,52 @@ def test_the_tree_in_json_is_the_graph(project: Workspace) -> None:
     }
 
 
+def test_the_tree_as_a_page_is_the_graph_and_the_same_every_time(project: Workspace) -> None:
+    said = project.try_("tree", "--html", "tree.html")
+    page = (project.directory / "tree.html").read_text()
+    assert (said.out, said.err) == ("wrote 12 packages to tree.html\n", "")
+    assert project.lumienv("tree", "--html", "-") == page
+    assert len(re.findall('class="box line"', page)) == 4
+    assert len(re.findall('class="box image"', page)) == 4
+    assert 'replaces the image&#x27;s 0.3.8"' in page
+    assert str(project.directory) not in page
+    elsewhere = make_workspace(project.directory.with_name("elsewhere"), project.cache)
+    for name in ("lumienv.toml", "image.json", "pylock.lumienv.toml"):
+        (elsewhere.directory / name).write_bytes((project.directory / name).read_bytes())
+    assert elsewhere.lumienv("tree", "--html", "-") == page
+
+
+def test_a_page_may_be_of_one_package_and_tell_what_is_newer(project: Workspace, index: IndexServer) -> None:
+    make_wheel(index.directory, "pluggy", "2.0", ["numpy"])
+    page = project.lumienv("tree", "--html", "-", "--package", "pytest", "--outdated")
+    assert re.findall(r'<tr id="package-(.*?)"', page) == ["pluggy", "pytest"]
+    assert 'data-sort="newer"' in page
+    assert "1.5 → 2.0" in page
+    assert "xarray" in project.lumienv("tree", "--html", "-", "--package", "xarray")
+    assert "sympy" in project.lumienv("tree", "--html", "-", "--image")
+
+
+@pytest.mark.parametrize("words", [["--invert"], ["--depth", "1"], ["--json"]])
+def test_a_page_refuses_what_it_has_anyway(project: Workspace, words: list[str]) -> None:
+    said = project.try_("tree", "--html", "tree.html", *words)
+    assert said.status == 2
+    assert f"--html and {words[0]} contradict each other" in said.err
+    assert not (project.directory / "tree.html").exists()
+
+
+def test_a_page_replaces_only_a_page_and_says_so_before_it_asks_anybody(project: Workspace) -> None:
+    change(project, "pytest", "pytset")
+    for _ in range(2):
+        said = project.try_("tree", "--html", "tree.html")
+        assert "not in the lock yet" in said.err
+        assert "the lock is stale" in (project.directory / "tree.html").read_text()
+    said = project.try_("tree", "--html", "lumienv.toml")
+    assert said.status == 1
+    assert "it is not a page that lumienv has written" in said.err
+    assert "help: name another file with --html" in said.err
+    assert "is a directory" in project.try_("tree", "--html", ".").err
+
+
 # -- why -------------------------------------------------------------------------------------------------
 
 
@@ -419,7 +466,7 @@ def test_looking_starts_nothing_that_the_projects_files_name(project: Workspace,
     ):
         git(project.directory, "config", *setting.split("=", 1))
     (project.directory / ".gitattributes").write_text("* diff=x\n")
-    for words in (["list"], ["tree"], ["why", "numpy"], ["diff", "--rev", "a" * 40]):
+    for words in (["list"], ["tree"], ["tree", "--html", "-"], ["why", "numpy"], ["diff", "--rev", "a" * 40]):
         project.try_(*words)
     assert not mark.exists()
     assert "a shim, as of pyenv, is not followed" in project.try_("list", "--image").err

@@ -13,6 +13,8 @@ from itertools import pairwise
 
 Arc = tuple[int, int]
 _SWEEPS = 24
+_PATIENCE = 12_000
+"""slots to be sorted in all sweeps: a graph of a whole image takes a second or two, not ten"""
 _SWAPS = 6
 _TALL = 16
 """as many boxes are no tall column"""
@@ -108,12 +110,10 @@ def _columns(
     ends = sorted(box for box in last if box not in below)
     others = Counter(column[box] for box in range(boxes) if box not in {*ends})
     begin = max(others, default=-1) + 1
-    height = max(_TALL, *others.values()) if others else len(ends)
+    height = max([_TALL, *others.values()])
     # One column of them would be far taller than all others: what few need stands nearer.
     ends.sort(
-        key=lambda box: (
-            (len(above[box]), max(column[other] for other in above[box])) if box in above else (0, 0)
-        )
+        key=lambda box: (len(above.get(box, ())), max(map(column.__getitem__, above.get(box, ())), default=0))
     )
     parts = -(-len(ends) // height)
     return column | {box: begin + at * parts // len(ends) for at, box in enumerate(ends)}
@@ -171,7 +171,9 @@ def _sorted(
 ) -> list[list[int]]:
     """The order with the fewest crossings of those that some sweeps to and fro come by."""
     best, fewest = columns, _crossings(columns, right)
-    for sweep in range(_SWEEPS):
+    if not fewest:
+        return best
+    for sweep in range(max(4, min(_SWEEPS, _PATIENCE // sum(map(len, columns))))):
         if not fewest:
             break
         numbers = range(1, len(columns)) if sweep % 2 == 0 else range(len(columns) - 2, -1, -1)

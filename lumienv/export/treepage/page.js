@@ -135,7 +135,7 @@
     });
     const list = make("ul");
     list.append(...why);
-    if (one.ways > why.length) list.append(make("li", `and ${one.ways - why.length} more ways`));
+    if (one.ways > why.length) list.append(make("li", `and ${one.ways - why.length} more`));
     const rest = reached(below, number);
     rest.delete(number);
     return [
