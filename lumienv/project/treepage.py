@@ -21,7 +21,19 @@ _CHAINS = 3
 
 def check_page(target: Path) -> None:
     """Raises StoreError for a file that is somebody else's: asked before anything is looked up."""
-    check_target(target, MARK, "a page that lumienv has written", "--html", "tree.html")
+    check_target(
+        target,
+        _is_ours,
+        "a page that lumienv has written",
+        "--html",
+        "tree.html",
+        "without a file the page is printed: --html -",
+    )
+
+
+def _is_ours(text: str) -> bool:
+    """Whether it says by whom it was made, before it says anything of its own."""
+    return MARK in text.partition("<title>")[0]
 
 
 def write_page(page: TreePage, target: Path | None) -> str:
