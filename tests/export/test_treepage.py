@@ -4,16 +4,18 @@ import random
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from lumienv.errors import StoreError
-from lumienv.export.target import check_target, write_target
-from lumienv.export.treepage import MARK, Chain, Installed, PagePackage, TreePage, UserLine
+from lumienv.export.target import write_target
+from lumienv.export.treepage import Chain, Installed, PagePackage, TreePage, UserLine
 from lumienv.export.treepage.layers import layers
 from lumienv.export.treepage.placing import HEIGHT, place
 from lumienv.export.treepage.words import anchor, as_data, shortened, words
 from lumienv.export.treepage.write import page_text
+from lumienv.project.treepage import check_page
 
 EVIL = "</script></style><img src=x onerror=alert(1)>\"'&\u202e\u2028\x1b[31m\ud800"
 
@@ -192,22 +194,20 @@ def test_addresses_lose_their_query_and_names_are_safe_in_a_fragment():
 # -- the file --------------------------------------------------------------------------------------------
 
 
-def check(target):
-    check_target(target, MARK, "a page that lumienv has written", "--html", "tree.html")
-
-
 def test_only_a_page_is_replaced_by_a_page(tmp_path):
     target = tmp_path / "tree.html"
-    check(target)
+    check_page(target)
     write_target(target, page_text(page()))
-    check(target)
+    check_page(target)
     target.write_text("<html>mine</html>")
     with pytest.raises(StoreError, match="not a page that lumienv has written") as caught:
-        check(target)
+        check_page(target)
     assert "--html" in (caught.value.hint or "")
     assert target.read_text() == "<html>mine</html>"
     with pytest.raises(StoreError, match="is a directory") as caught:
-        check(tmp_path)
+        check_page(tmp_path)
     assert str(target) in (caught.value.hint or "")
-    with pytest.raises(StoreError, match="not a page"):
-        check(type(target)("/dev/null"))
+    with pytest.raises(StoreError, match="/dev/null is no file"):
+        check_page(Path("/dev/null"))
+    with pytest.raises(StoreError, match="there is no folder"):
+        check_page(tmp_path / "none" / "tree.html")
