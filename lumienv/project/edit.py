@@ -121,25 +121,20 @@ def remove(
 def _check_there(data: Mapping[str, Any], name: str, group: str | None) -> None:
     """Raises UsageError where a name is not in the list that was named."""
     places = names_in(data)
-    wanted = ""
-    if group is not None:
-        known = group_key(data, group)
-        if known is None:
-            groups = ", ".join(data.get("dependency-groups", {})) or "none"
-            raise UsageError(f"there is no dependency group {group} in {FILE_NAME}", f"groups: {groups}")
-        wanted = known
+    wanted = group_key(data, group) if group is not None else ""
     normal = str(canonicalize_name(name))
-    if wanted in places.get(normal, ()):
+    if wanted is not None and wanted in places.get(normal, ()):
         return
     hints = [_removal(name, place) for place in places.get(normal, ())]
     if not hints:
         close = difflib.get_close_matches(normal, sorted(places), n=1)
-        hints = (
-            [f"did you mean {close[0]}? {_removal(close[0], place)}" for place in places[close[0]]]
-            if close
-            else []
-        )
-    raise UsageError(f"{name} is not in {_list(wanted or None)}", hint="\n".join(hints) or None)
+        hints = [f"did you mean {one}? {_removal(one, place)}" for one in close for place in places[one]]
+    if wanted is None:
+        groups = ", ".join(data.get("dependency-groups", {})) or "none"
+        problem, facts = f"there is no dependency group {group} in {FILE_NAME}", [f"groups: {groups}"]
+    else:
+        problem, facts = f"{name} is not in {_list(wanted or None)}", []
+    raise UsageError(problem, *facts, hint="\n".join(hints) or None)
 
 
 def _removal(name: str, place: str) -> str:

@@ -130,7 +130,7 @@ def test_a_link_to_a_shared_file_stays_a_link(project: Project, place: Place) ->
         (["thingg"], None, "thingg is not in the dependencies", "lumienv remove thing"),
         (["pytest"], None, "pytest is not in the dependencies", "lumienv remove --group dev pytest"),
         (["thing"], "dev", "thing is not in the group dev", "lumienv remove thing"),
-        (["thing"], "docs", "there is no dependency group docs", None),
+        (["thing"], "docs", "there is no dependency group docs", "lumienv remove thing"),
         (["thing>=1"], None, "by their names alone", None),
         (["thing", "x-y"], None, "x-y is not in", None),
     ],
