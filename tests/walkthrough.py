@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from terminal import Line, Span, lines_of, on_terminal
+from recording import Line, Span, lines_of, on_terminal
 from workspace import Workspace
 
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "walkthrough.svg"

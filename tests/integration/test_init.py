@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from terminal import on_terminal
+from recording import on_terminal
 from workspace import Workspace, make_workspace
 
 REQUIREMENTS = """\

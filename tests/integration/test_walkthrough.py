@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from terminal import picture, plain, shown_in
+from recording import picture, plain, shown_in
 from walkthrough import PICTURE, TITLE, comparable, recorded
 from workspace import make_workspace
 
