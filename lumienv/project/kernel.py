@@ -52,7 +52,7 @@ def install_kernel(project: Project, name: str | None = None) -> Kernel:
         raise StoreError("the environment has no launchers yet", hint="make them: lumienv sync")
     _check_there(project)
     folder = project.manifest.directory
-    kernel = _kernel(project, name, f"{folder.name} ({generation.base_name.removesuffix('.sif')})")
+    kernel = _kernel(project, name, f"{name or folder.name} ({generation.base_name.removesuffix('.sif')})")
     owner = _project_of(kernel.path)
     if owner not in (None, str(folder)):
         what = f"of the project {owner}" if owner else "that lumienv did not make"

@@ -63,6 +63,8 @@ def test_a_cell_runs_in_the_environment_and_the_kernel_survives_a_sync(
         assert lines[0].startswith("/opt/lumienv/lib/python3.12/site-packages/einops/")
         assert lines[0].endswith(" /opt/lumienv/bin/python")
 
+    named = workspace.lumienv("shell", "--jupyter", "--name", "other", **data)
+    assert 'in Jupyter choose the kernel "other (lumi-mpi4py' in named
     assert "removed the Jupyter kernel project" in workspace.lumienv("shell", "--jupyter", "--remove", **data)
     assert not (tmp_path / "data/kernels/project").exists()
 
