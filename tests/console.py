@@ -1,10 +1,10 @@
-"""The commands that a page shows, and what it shows of their output."""
+"""What a page in Markdown shows: files under their names, commands, and what these print."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -13,6 +13,11 @@ class Shown:
 
     command: str
     lines: tuple[str, ...]
+
+    @property
+    def fails(self) -> bool:
+        """Whether the page shows how the command is refused."""
+        return any(line.startswith("error: ") for line in self.lines)
 
     def differences(self, output: str) -> list[str]:
         """What is not as shown; the order is left aside, as processes write in any order."""
@@ -30,11 +35,47 @@ class Shown:
         return found + ([] if "…" in self.lines else [f"+ {line}" for line in rest])
 
 
+@dataclass(frozen=True)
+class Written:
+    """A file that the page shows under its name: the block's `title`."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Fence:
+    """A block of the page: its language, its title or "", its text."""
+
+    language: str
+    title: str
+    text: str
+
+
+def fences(page: str) -> Sequence[Fence]:
+    """All blocks of a page, in their order."""
+    return [Fence(*found) for found in _BLOCK.findall(page)]
+
+
+def steps(page: str) -> Sequence[Shown | Written]:
+    """What somebody who follows the page does: files to write and commands to type, in their order."""
+    found: list[Shown | Written] = []
+    for fence in fences(page):
+        if fence.title:
+            found.append(Written(fence.title, fence.text))
+        elif fence.language == "console":
+            found += _commands(fence.text)
+    return found
+
+
 def shown_commands(page: str) -> Sequence[Shown]:
-    """All of a page in Markdown, in their order."""
+    """All commands of a page, in their order."""
+    return [step for step in steps(page) if isinstance(step, Shown)]
+
+
+def _commands(block: str) -> Sequence[Shown]:
     commands = []
-    for block in _BLOCK.findall(page):
-        for part in block.removeprefix("$ ").split("\n$ "):
-            command, *lines = part.rstrip("\n").split("\n")
-            commands.append(Shown(command, tuple(lines)))
+    for part in block.removeprefix("$ ").split("\n$ "):
+        command, *lines = part.rstrip("\n").split("\n")
+        commands.append(Shown(command, tuple(lines)))
     return commands

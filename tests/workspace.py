@@ -11,6 +11,8 @@ from pathlib import Path
 
 from answers import check_answer
 
+from lumienv.index.config import PipConfiguration
+
 # What a developer's shell may hold and a test must not depend on.
 _LEAKS = ("LUMIENV_", "PYTHON", "SINGULARITY", "APPTAINER", "VIRTUAL_ENV", "CONDA", "SLURM_", "NETRC")
 _KEPT = ("LUMIENV_LAB", "LUMIENV_TEST", "SLURM_CONF")
@@ -97,6 +99,20 @@ class Workspace:
 
     def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
         return {**self.environ, "PWD": str(self.directory), **variables}
+
+
+def typing_environment(workspace: Workspace, images: Path) -> dict[str, str]:
+    """What somebody has who types commands in the workspace: lumienv on PATH, and `images` as the site's."""
+    # What pip is told of an index holds for uvx, too, and in another home.
+    index = PipConfiguration(os.environ).get("index-url")
+    return workspace.environment(
+        {
+            "PATH": f"{Path(sys.executable).parent}:{workspace.environ['PATH']}",
+            "LUMIENV_IMAGE_PATH": str(images),
+            "JUPYTER_DATA_DIR": str(workspace.directory.parent / "jupyter"),
+            **({"PIP_INDEX_URL": index, "UV_DEFAULT_INDEX": index} if index else {}),
+        }
+    )
 
 
 def interruptible() -> None:

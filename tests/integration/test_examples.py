@@ -1,18 +1,14 @@
 """Each example does what its README shows: its commands are run as they stand, in a copy of the folder."""
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from console import shown_commands
-from workspace import Workspace
-
-from lumienv.index.config import PipConfiguration
+from workspace import Workspace, typing_environment
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = sorted(page.parent.name for page in EXAMPLES.glob("*/README.md"))
@@ -58,16 +54,7 @@ RANK = re.compile(r"^rank (\d+) of (\d+): local rank (\d+) on (\w+), (\S+),", re
 def copied(name: str, images: Path, workspace: Workspace) -> dict[str, str]:
     """The environment to work in, in a copy of the folder."""
     shutil.copytree(EXAMPLES / name, workspace.directory, dirs_exist_ok=True)
-    # What pip is told of an index holds for uvx, too.
-    index = PipConfiguration(os.environ).get("index-url")
-    return workspace.environment(
-        {
-            "PATH": f"{Path(sys.executable).parent}:{workspace.environ['PATH']}",
-            "LUMIENV_IMAGE_PATH": str(images),
-            "JUPYTER_DATA_DIR": str(workspace.directory.parent / "jupyter"),
-            **({"UV_DEFAULT_INDEX": index} if index else {}),
-        }
-    )
+    return typing_environment(workspace, images)
 
 
 def run(line: str, workspace: Workspace, environment: Mapping[str, str]) -> str:
