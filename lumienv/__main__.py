@@ -26,6 +26,10 @@ def main() -> None:
 
         if not asks_for_help(words[1:]):
             sys.exit(srun(words[1:]))
+    if words[:1] == ["__complete"]:  # on every TAB in a shell
+        from lumienv.cli.complete import complete
+
+        sys.exit(complete(words[1:]))
     atexit.register(gc.freeze)  # at its end, where the interpreter would look through them once more
     from lumienv.cli.main import main as cli
 

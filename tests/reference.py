@@ -1,5 +1,7 @@
-"""docs/reference/commands.md and messages.md, made from the commands and from the reviewed messages."""
+"""What is made from the commands: docs/reference/commands.md, and the words that shells complete; and
+docs/reference/messages.md, made from the reviewed messages."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from lumienv.cli.main import cli
 ROOT = Path(__file__).parents[1]
 COMMANDS = ROOT / "docs" / "reference" / "commands.md"
 MESSAGES = ROOT / "docs" / "reference" / "messages.md"
+WORDS = ROOT / "lumienv" / "cli" / "words.json"
 SCHEMAS = ROOT / "docs" / "schemas"
 _REVIEWED = ROOT / "tests" / "messages" / "messages.txt"
 
@@ -104,6 +107,58 @@ def messages_page() -> str:
         said = rest.partition("\n$ lumienv ")[2].partition("\n")[2].rstrip()
         parts.append(f"### {title}\n\n```text\n{said}\n```\n")
     return "\n".join(parts)
+
+
+def words_table() -> str:
+    """`words.json`: every command with its options and arguments, for completion without click."""
+    context = click.Context(cli, info_name="lumienv")
+    helps = cli.help_of_commands()
+    commands = {}
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
+        commands[name] = {"help": helps[name], **_node(command)}
+    # A line a command, as somebody has to read what changed.
+    lines = [f"{json.dumps(name)}: {json.dumps(node, ensure_ascii=False)}" for name, node in commands.items()]
+    own = json.dumps([_option(one) for one in options_of(cli)], ensure_ascii=False)
+    return f'{{"options": {own},\n"commands": {{\n' + ",\n".join(lines) + "\n}}\n"
+
+
+def _node(command: click.Command) -> dict[str, object]:
+    found: dict[str, object] = {"options": [_option(one) for one in options_of(command)]}
+    if isinstance(command, click.Group):
+        return found | {
+            "commands": {
+                name: {"help": one.get_short_help_str(100), **_node(one)}
+                for name, one in command.commands.items()
+                if not one.hidden
+            }
+        }
+    arguments = [one for one in command.params if isinstance(one, click.Argument)]
+    return found | {
+        "arguments": [
+            {
+                "name": one.make_metavar(click.Context(command)),
+                "repeated": one.nargs == -1,
+                "choices": list(one.type.choices) if isinstance(one.type, click.Choice) else [],
+            }
+            for one in arguments
+        ]
+    }
+
+
+def _option(option: click.Option) -> dict[str, object]:
+    takes_value = not option.is_flag and not option.count
+    choices = _choices(option)
+    return {
+        # The long name last: it is the one that is offered.
+        "names": sorted(option.opts, key=lambda name: name.startswith("--")),
+        "help": option.help,
+        "value": (choices or option.metavar or option.type.name.upper()) if takes_value else "",
+        "repeated": option.multiple or option.count,
+        # `--host` alone has a meaning, too.
+        "optional": takes_value and bool(getattr(option, "_flag_needs_value", False)),
+    }
 
 
 def _words(name: str) -> str:

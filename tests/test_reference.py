@@ -14,11 +14,13 @@ from reference import (
     COMMANDS,
     MESSAGES,
     SCHEMAS,
+    WORDS,
     commands_page,
     has_json,
     leaves,
     messages_page,
     options_of,
+    words_table,
 )
 
 from lumienv.manifest.tables import KEYS
@@ -29,7 +31,9 @@ LEAVES = dict(leaves())
 SHOWN = [[], *([name] for name in ("image", "cache")), *(name.split() for name in LEAVES)]
 
 
-@pytest.mark.parametrize(("page", "made"), [(COMMANDS, commands_page), (MESSAGES, messages_page)])
+@pytest.mark.parametrize(
+    ("page", "made"), [(COMMANDS, commands_page), (MESSAGES, messages_page), (WORDS, words_table)]
+)
 def test_a_page_that_is_made_is_the_one_that_would_be_made_now(page: Path, made: Callable[[], str]) -> None:
     if os.environ.get("LUMIENV_TEST_WRITE_REFERENCE"):
         page.write_text(made())

@@ -44,6 +44,7 @@ _SECTIONS = {
         "image": ("lumienv.cli.image", "Base images: list, show, diff, freeze, pull, suggest."),
         "doctor": ("lumienv.cli.doctor", "See what on this machine gets in the way, and what mends it."),
         "cache": ("lumienv.cli.cache", "Where the caches are, how large; clean them."),
+        "completion": ("lumienv.cli.completion", "Have bash, zsh or fish complete what you type."),
     },
 }
 _COMMANDS = {name: entry for section in _SECTIONS.values() for name, entry in section.items()}
@@ -61,6 +62,10 @@ class _Lazy(click.Group):
         command: click.Command = importlib.import_module(_COMMANDS[cmd_name][0]).command
         _name_variables(command)
         return command
+
+    def help_of_commands(self) -> dict[str, str]:
+        """Each command with what it is for, in a line."""
+        return {name: text for name, (_, text) in _COMMANDS.items()}
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         width = max(map(len, _COMMANDS))
@@ -110,7 +115,7 @@ def _name_variables(command: click.Command) -> None:
 
 
 def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the common options; they arrive as its first argument, a `Common`."""
+    """Give a command the common options, behind its own; they arrive as its first argument, a `Common`."""
 
     @functools.wraps(function)
     def collected(project: str | None, offline: bool, **given: Any) -> Any:
@@ -131,7 +136,11 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--no-progress", is_flag=True, help="Show no progress bars."),
     ]
-    return functools.reduce(lambda decorated, option: option(decorated), reversed(options), collected)
+    # click has them in the order in which decorators are applied, the last first.
+    own = collected.__dict__.pop("__click_params__", [])
+    functools.reduce(lambda decorated, option: option(decorated), reversed(options), collected)
+    collected.__dict__["__click_params__"] += own
+    return collected
 
 
 def main() -> NoReturn:

@@ -8,3 +8,5 @@ MARK = "lumienv export"
 """who has written a file: each says so, so that it may be replaced"""
 FIRST_WORDS = f"# Written by {MARK} from "
 """what every file begins with that can have comments"""
+
+FORMATS = ("requirements.txt", "pylock.toml", "environment.yml", "def", "cyclonedx")

@@ -22,7 +22,6 @@ class Option:
 
 
 OPTIONS = (
-    Option(("-C", "--project"), "project", "Use the lumienv.toml in DIR or above it.", "DIR"),
     Option(("--print",), "print_only", "Show the command line that would run, and run nothing."),
     Option(
         ("--launcher",),
@@ -49,11 +48,12 @@ OPTIONS = (
     ),
     Option(("--bind",), "bind", "Make a host path visible in the container.", "SRC[:DST[:ro]]", True),
     Option(("--preset",), "presets", "Use this preset of the site, not those of [run].", "NAME", True),
+    Option(("-C", "--project"), "project", "Use the lumienv.toml in DIR or above it.", "DIR"),
+    Option(("--offline",), "offline", "Use no network: caches only."),
     Option(("-q", "--quiet"), "quiet", "Say less."),
     Option(("-v", "--verbose"), "verbose", "Say more."),
     Option(("--color",), "color", "Use colour.", "auto|always|never", choices=("auto", "always", "never")),
     Option(("--no-progress",), "no_progress", "Show no progress bars."),
-    Option(("--offline",), "offline", "Use no network."),
 )
 
 

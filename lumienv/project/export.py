@@ -10,7 +10,7 @@ from pathlib import Path
 from packaging.pylock import is_valid_pylock_path
 
 from lumienv.errors import LockError, UsageError
-from lumienv.export import FIRST_WORDS, MARK
+from lumienv.export import FIRST_WORDS, FORMATS, MARK
 from lumienv.export.conda import conda_environment, of_the_image_alone
 from lumienv.export.definition import definition
 from lumienv.export.pylock import plain_pylock
@@ -24,7 +24,6 @@ from lumienv.manifest.changes import what_changed
 from lumienv.project import Project
 from lumienv.project.wanted import groups_of
 
-FORMATS = ("requirements.txt", "pylock.toml", "environment.yml", "def", "cyclonedx")
 _ALSO = {"pylock": "pylock.toml", "requirements": "requirements.txt", "conda": "environment.yml"}
 _ENDINGS = {
     ".txt": "requirements.txt",
