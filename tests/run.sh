@@ -1,6 +1,6 @@
 #!/bin/bash
 # Run every check: ruff, mypy, the documentation, the unit tests, and the integration tests as the caller and as an
-# unprivileged user. As root on Debian it first sets up the laboratory (tests/lab) that the
+# unprivileged user; and, behind all of them, that no command or option was left out (tests/exercised.py). As root on Debian it first sets up the laboratory (tests/lab) that the
 # integration tests need; elsewhere they skip what is missing, with the reason.
 # Usage: bash tests/run.sh [pytest arguments…]
 # env:   LUMIENV_TEST_STRICT=1   a missing part or a skipped integration test is a failure
@@ -98,6 +98,9 @@ for old in "$caches"/*/.checkout; do
   [ -d "$(cat "$old")" ] || rm -rf "${old%/.checkout}" "${old%/.checkout}.lock"
 done
 
+# --- each call of the installed program is noted down, to see in the end which commands and options were used
+"$venv/bin/python" "$tests/exercised.py" start "$venv"
+
 # --- the checks
 stage() { # NAME COMMAND…
   local name=$1
@@ -154,6 +157,11 @@ if [ ${#integration[@]} -gt 0 ]; then
     said_by_other() { local status=0; wait "$other" || status=$?; other=; cat "$said"; return $status; }
     stage "integration tests as $lab_user" run_pytest said_by_other
   fi
+fi
+
+# Where tests were chosen, or their laboratory is missing, there is nothing to conclude.
+if [ "$arguments" = 0 ] && [ ${#missing[@]} = 0 ]; then
+  stage "every command and option is used by a test" "$venv/bin/python" "$tests/exercised.py" report "$venv"
 fi
 
 echo
