@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 
@@ -35,6 +35,10 @@ class Output:
         if not self.quiet:
             styled = click.style(mark, fg=_MARKS[mark], bold=True) + " " if mark else ""
             click.echo(styled + plain(line), color=self.color)
+
+    def answer(self, line: str, mark: str = "") -> None:
+        """One line of a report, as `result`: it is what the command is for, and said when quiet, too."""
+        replace(self, quiet=False).result(line, mark)
 
     def data(self, value: object) -> None:
         """The result as JSON (`--json`)."""
@@ -146,9 +150,14 @@ def with_nulls(table: Mapping[str, object]) -> dict[str, object]:
 
 
 def colored(wanted: str, environ: Mapping[str, str]) -> bool | None:
-    """What `--color` asks for; None leaves it to the terminal. `NO_COLOR` is respected (no-color.org)."""
+    """What `--color` asks for; None leaves it to the terminal.
+
+    Where nothing is asked for, `NO_COLOR` counts (no-color.org), and then `FORCE_COLOR` (force-color.org).
+    """
     if wanted == "auto":
-        return False if environ.get("NO_COLOR") else None
+        if environ.get("NO_COLOR"):
+            return False
+        return True if environ.get("FORCE_COLOR") else None
     return wanted == "always"
 
 

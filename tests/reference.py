@@ -150,9 +150,10 @@ def _node(command: click.Command) -> dict[str, object]:
 def _option(option: click.Option) -> dict[str, object]:
     takes_value = not option.is_flag and not option.count
     choices = _choices(option)
+    offered = next((name for name in option.opts if name.startswith("--")), option.opts[-1])
     return {
-        # The long name last: it is the one that is offered.
-        "names": sorted(option.opts, key=lambda name: name.startswith("--")),
+        # Last the one that is offered.
+        "names": [*(name for name in option.opts if name != offered), offered],
         "help": option.help,
         "value": (choices or option.metavar or option.type.name.upper()) if takes_value else "",
         "repeated": option.multiple or option.count,

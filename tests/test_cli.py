@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 from entry_point import PROGRAM, clean_environment, lumienv
+from reference import leaves
 
+from lumienv.cli import usage
 from lumienv.errors import LumienvError
 from lumienv.image.base import host_base
 from lumienv.image.probing import take_snapshot
@@ -157,7 +159,93 @@ def test_a_misspelt_command_is_answered_with_the_near_miss(
 ) -> None:
     done = lumienv(typed, cwd=tmp_path, env=env)
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"There is no command {typed}. Did you mean {meant}?" in done.stderr
+    assert done.stderr == (
+        f"error: there is no command lumienv {typed}\nhelp: did you mean lumienv {meant}?\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            "image lst",
+            "error: there is no command lumienv image lst\nhelp: did you mean lumienv image list?\n",
+        ),
+        (
+            "cache clena",
+            "error: there is no command lumienv cache clena\nhelp: did you mean lumienv cache clean?\n",
+        ),
+        ("lock --upgrad", "error: lumienv lock has no option --upgrad\nhelp: did you mean --upgrade?\n"),
+        ("run --no-snyc x", "error: lumienv run has no option --no-snyc\nhelp: did you mean --no-sync?\n"),
+        (
+            "shell --lancher x",
+            "error: lumienv shell has no option --lancher\nhelp: did you mean --launcher?\n",
+        ),
+        ("tree --dept 2", "error: lumienv tree has no option --dept\nhelp: did you mean --depth?\n"),
+        ("why", "error: lumienv why needs NAME\nhelp: lumienv why [OPTIONS] NAME\n"),
+        ("run", "error: lumienv run needs COMMAND\nhelp: lumienv run [OPTIONS] COMMAND...\n"),
+        (
+            "remove --dev",
+            "error: lumienv remove needs PACKAGES\nhelp: lumienv remove [OPTIONS] PACKAGES...\n",
+        ),
+        (
+            "-q lock",
+            "error: lumienv has no option -q\nhelp: it stands behind the command: lumienv COMMAND -q\n",
+        ),
+        (
+            "image -C x list",
+            "error: lumienv image has no option -C\n"
+            "help: it stands behind the command: lumienv image COMMAND -C\n",
+        ),
+        (
+            "lock word",
+            "error: lumienv lock: got unexpected extra argument (word)\n"
+            "help: lumienv lock --help shows what it takes\n",
+        ),
+        (
+            "nothing-like-it",
+            "error: there is no command lumienv nothing-like-it\nhelp: lumienv --help shows what there is\n",
+        ),
+    ],
+)
+def test_wrong_usage_is_a_sentence_with_a_way_out(
+    tmp_path: Path, env: dict[str, str], words: str, said: str
+) -> None:
+    done = lumienv(*words.split(), cwd=tmp_path, env=env)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+
+
+@pytest.mark.parametrize(
+    ("words", "instead"),
+    [
+        ("pip install x", "lumienv add"),
+        ("install", "lumienv sync"),
+        ("generate-shell-completion bash", "lumienv completion SHELL"),
+        ("cache prune", "lumienv cache clean --older-than DAYS"),
+        ("run --with h5py -- python", "lumienv add PACKAGE"),
+        ("run -m pytest", "lumienv run -- python -m MODULE"),
+        ("add h5py --extra-index-url https://example.org", "[[index]] in lumienv.toml"),
+        ("lock --exclude-newer 2026-01-01", "[resolve]"),
+        ("sync --python 3.12", "lumienv image list"),
+        ("sync --extra plot", 'lumienv add "PACKAGE[EXTRA]"'),
+    ],
+)
+def test_what_fingers_know_from_other_tools_is_answered_with_what_does_it_here(
+    tmp_path: Path, env: dict[str, str], words: str, instead: str
+) -> None:
+    done = lumienv(*words.split(), cwd=tmp_path, env=env)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert instead in done.stderr.partition("\nhelp: ")[2]
+
+
+def test_what_other_tools_have_is_answered_only_where_lumienv_has_it_not_and_with_what_it_has() -> None:
+    known = dict(leaves())
+    assert not set(usage.COMMANDS) & set(known)
+    for answer in (*usage.COMMANDS.values(), *usage.OPTIONS.values()):
+        for line in re.findall(r"lumienv ((?:image |cache )?[a-z]+(?: --[a-z-]+)*)", answer):
+            command = known[re.sub(r" --.*", "", line)]
+            own = {word for option in command.params for word in option.opts}
+            assert set(re.findall(r"--[a-z-]+", line)) <= own | {"--help"}, answer
 
 
 @pytest.mark.parametrize(
@@ -280,12 +368,26 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path, env: dict[str, str]
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-@pytest.mark.parametrize(("color", "coloured"), [("always", True), ("never", False), ("auto", False)])
+@pytest.mark.parametrize(
+    ("color", "variables", "coloured"),
+    [
+        ("always", {}, True),
+        ("never", {}, False),
+        ("auto", {}, False),
+        ("auto", {"FORCE_COLOR": "1"}, True),
+        ("auto", {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ("always", {"NO_COLOR": "1"}, True),
+        ("never", {"FORCE_COLOR": "1"}, False),
+    ],
+)
+@pytest.mark.parametrize("words", ["lock", "run -- true", "image show"])
 def test_colour_is_used_when_asked_for(
-    tmp_path: Path, env: dict[str, str], color: str, coloured: bool
+    tmp_path: Path, env: dict[str, str], words: str, color: str, variables: dict[str, str], coloured: bool
 ) -> None:
-    done = lumienv("lock", "--color", color, cwd=tmp_path, env=env)
+    first, *more = words.replace("image show", "image+show").split()
+    done = lumienv(*first.split("+"), "--color", color, *more, cwd=tmp_path, env=env | variables)
     assert ("\x1b[" in done.stderr) is coloured
+    assert "no lumienv.toml" in done.stderr
 
 
 # -- run -------------------------------------------------------------------------------------------------

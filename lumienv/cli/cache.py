@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lumienv.cli.main import Common, common_options
+from lumienv.cli.main import Commands, Common, common_options
 from lumienv.manifest import start_folder
 from lumienv.project.cache import ASKED_FOR, KINDS, CacheKind, cache_size, clean_cache
 from lumienv.site import load_site
@@ -15,7 +15,7 @@ from lumienv.ui import Output, counted, megabytes
 _DAY = 86400.0
 
 
-@click.group(name="cache")
+@click.group(name="cache", cls=Commands)
 def command() -> None:
     """Look at lumienv's cache: where it is, what is in it; and clean it.
 

@@ -41,13 +41,13 @@ def command(common: Common, old: Path | None, new: Path | None, rev: str | None,
 def _show(output: Output, found: LockDiff) -> None:
     image = _image(found)
     for line in image:
-        output.result(line)
+        output.answer(line)
     for mark, line in [*_lines(found.provided, " from the image", moved="="), *_lines(found.packages)]:
-        output.result(line, mark)
+        output.answer(line, mark)
     for name in found.files:
-        output.result(f"{name}: another file of the same version", "~")
+        output.answer(f"{name}: another file of the same version", "~")
     if not (image or found.provided or found.packages or found.files):
-        output.result(f"{found.new} has the packages and the image of {found.old}")
+        output.answer(f"{found.new} has the packages and the image of {found.old}")
 
 
 def _image(found: LockDiff) -> list[str]:

@@ -23,12 +23,14 @@ from lumienv.ui import counted
 @click.option(
     "-o",
     "--output",
+    "--output-file",
     "target",
     metavar="FILE",
     envvar="LUMIENV_EXPORT_OUTPUT",
     help="Write it there; its name tells the format, too.",
 )
 @click.option("--group", metavar="NAME", multiple=True, help="Include a dependency group.")
+@click.option("--all-groups", is_flag=True, help="Include all dependency groups.")
 @click.option("--no-group", metavar="NAME", multiple=True, help="Leave a dependency group out.")
 @click.option("--no-dev", is_flag=True, help="The same as --no-group dev.")
 @click.option("--no-hashes", is_flag=True, help="Leave the hashes out, where the format can do without.")
@@ -37,6 +39,7 @@ def command(
     format_: str | None,
     target: str | None,
     group: tuple[str, ...],
+    all_groups: bool,
     no_group: tuple[str, ...],
     no_dev: bool,
     no_hashes: bool,
@@ -49,7 +52,14 @@ def command(
     opened = open_project(common.project, os.environ, offline=common.offline)
     path = Path(target).expanduser().absolute() if target and target != "-" else None
     without = (*no_group, *(("dev",) if no_dev and "dev" in opened.manifest.groups else ()))
-    made = export(opened, format_, path, groups=group, no_groups=without, hashes=not no_hashes)
+    made = export(
+        opened,
+        format_,
+        path,
+        groups=(*opened.manifest.groups,) if all_groups else group,
+        no_groups=without,
+        hashes=not no_hashes,
+    )
     for warning in made.warnings:
         output.warn(warning)
     if path is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lumienv.cli.image_pull import command as pull
-from lumienv.cli.main import Common, common_options
+from lumienv.cli.main import Commands, Common, common_options
 from lumienv.ui import with_nulls
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lumienv.image.snapshot import Snapshot
 
 
-@click.group(name="image")
+@click.group(name="image", cls=Commands)
 def command() -> None:
     """Look at base images, and pull them from a registry."""
 

@@ -11,23 +11,23 @@ def show_diff(output: Output, found: ImageDiff) -> None:
     """A line a difference; then, where there is a project, what a move would change for it."""
     output.note(f"from {found.before} to {found.after}")
     if found.same:
-        output.result("both are the same image")
+        output.answer("both are the same image")
     elif not (found.facts or found.added or found.removed or found.changed):
-        output.result("both have the same Python and the same packages")
+        output.answer("both have the same Python and the same packages")
     for one in found.facts:
-        output.result(f"{one.name} {one.before or 'none'} → {one.after or 'none'}", "~")
+        output.answer(f"{one.name} {one.before or 'none'} → {one.after or 'none'}", "~")
     for name, version in found.removed:
-        output.result(f"{name} {version}", "-")
+        output.answer(f"{name} {version}", "-")
     for one in found.changed:
-        output.result(f"{one.name} {one.before} → {one.after}", "~")
+        output.answer(f"{one.name} {one.before} → {one.after}", "~")
     for name, version in found.added:
-        output.result(f"{name} {version}", "+")
+        output.answer(f"{name} {version}", "+")
     if found.move is not None:
         _show_move(output, found.move)
 
 
 def _show_move(output: Output, move: Move) -> None:
-    output.result("for this project:")
+    output.answer("for this project:")
     lines = [
         *(f"{clash}: a clash" for clash in move.clashes),
         *(
@@ -41,16 +41,16 @@ def _show_move(output: Output, move: Move) -> None:
         ),
     ]
     for line in lines:
-        output.result(f"  {line}")
+        output.answer(f"  {line}")
     if move.verdict == FITS:
         added, provided = counted(len(move.added), "package"), len(move.provided)
-        output.result(f"  the dependencies fit: {added} on top of {provided} of the image's")
+        output.answer(f"  the dependencies fit: {added} on top of {provided} of the image's")
     elif move.verdict == DOES_NOT_FIT:
-        output.result(f"  the dependencies do not fit: {move.reason}")
+        output.answer(f"  the dependencies do not fit: {move.reason}")
     elif move.verdict == UNCLEAR:
-        output.result(f"  whether all dependencies fit is unclear: {move.reason}")
+        output.answer(f"  whether all dependencies fit is unclear: {move.reason}")
     else:
-        output.result(f"  the dependencies fit, but {move.reason}")
+        output.answer(f"  the dependencies fit, but {move.reason}")
 
 
 def diff_data(found: ImageDiff) -> dict[str, object]:

@@ -24,6 +24,7 @@ from lumienv.ui import Output, counted
 @click.option("--builder", metavar="cotainr|append", help="With --mode sif: who makes the image.")
 @click.option("--output", "target", metavar="FILE", help="With --mode sif: have the image there, too.")
 @click.option("--group", metavar="NAME", multiple=True, help="Include a dependency group.")
+@click.option("--all-groups", is_flag=True, help="Include all dependency groups.")
 @click.option("--no-group", metavar="NAME", multiple=True, help="Leave a dependency group out.")
 @click.option("--no-dev", is_flag=True, help="The same as --no-group dev.")
 @click.option("--locked", is_flag=True, help="A lock that is not up to date is an error.")
@@ -40,6 +41,7 @@ def command(
     builder: str | None,
     target: str | None,
     group: tuple[str, ...],
+    all_groups: bool,
     no_group: tuple[str, ...],
     no_dev: bool,
     locked: bool,
@@ -56,7 +58,12 @@ def command(
         raise UsageError("--share publishes: it does not go with --check or --dry-run")
     opened = open_project(common.project, os.environ, offline=common.offline)
     without = (*no_group, *(("dev",) if no_dev and "dev" in opened.manifest.groups else ()))
-    wanted: dict[str, Any] = {"mode": mode, "builder": builder, "groups": group, "no_groups": without}
+    wanted: dict[str, Any] = {
+        "mode": mode,
+        "builder": builder,
+        "groups": (*opened.manifest.groups,) if all_groups else group,
+        "no_groups": without,
+    }
     if only_check:
         return _check(opened, output, wanted, as_json)
     if dry_run:

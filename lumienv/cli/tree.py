@@ -115,9 +115,9 @@ def _show(
     for twig in twigs:
         lines = [line for line in graph.lines if line.name == twig.name] if invert or not twig.last else []
         words = _described(graph.nodes[twig.name], lines, latest.get(twig.name, ""), invert=invert)
-        output.result(_branches(twig.last) + words + (" (*)" if twig.repeated else ""))
+        output.answer(_branches(twig.last) + words + (" (*)" if twig.repeated else ""))
     if any(twig.repeated for twig in twigs):
-        output.result("(*) shown above")
+        output.answer("(*) shown above")
     image = {twig.name for twig in twigs if graph.nodes[twig.name].image}
     output.detail(f"{counted(len({twig.name for twig in twigs}), 'package')}, {len(image)} of the image")
 

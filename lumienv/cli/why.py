@@ -37,24 +37,24 @@ def command(common: Common, name: str, as_json: bool) -> None:
 def _show(output: Output, answer: Why) -> None:
     node = answer.node
     if node.name != answer.asked:
-        output.result(
+        output.answer(
             f"{answer.asked} is not installed: the image's {node.name} {node.version} stands for it"
         )
     if not answer.chains:
-        output.result(f"{node.name} {node.version} is in the image only: the lock does not rest on it")
+        output.answer(f"{node.name} {node.version} is in the image only: the lock does not rest on it")
     for chain in answer.chains:
-        output.result(f'{chain.line.where} "{chain.line.text}"{_group(chain)}')
+        output.answer(f'{chain.line.where} "{chain.line.text}"{_group(chain)}')
         for level, name in enumerate(chain.names):
-            output.result(f"{'    ' * level}└── {_described(answer.graph.nodes[name])}")
+            output.answer(f"{'    ' * level}└── {_described(answer.graph.nodes[name])}")
     more = answer.number - len(answer.chains)
     if more > 0:
-        output.result(
+        output.answer(
             f"and {more:,} more that are no shorter; all of it: lumienv tree --invert --package {node.name}"
         )
     if answer.needed_in_image:
         names = ", ".join(answer.needed_in_image[:_NAMES])
         rest = len(answer.needed_in_image) - _NAMES
-        output.result(f"in the image it is needed by {names}{f' and {rest} more' if rest > 0 else ''}")
+        output.answer(f"in the image it is needed by {names}{f' and {rest} more' if rest > 0 else ''}")
 
 
 def _group(chain: Chain) -> str:

@@ -24,7 +24,12 @@ from lumienv.manifest.changes import what_changed
 from lumienv.project import Project
 from lumienv.project.wanted import groups_of
 
-_ALSO = {"pylock": "pylock.toml", "requirements": "requirements.txt", "conda": "environment.yml"}
+_ALSO = {
+    "pylock": "pylock.toml",
+    "requirements": "requirements.txt",
+    "requirements-txt": "requirements.txt",
+    "conda": "environment.yml",
+}
 _ENDINGS = {
     ".txt": "requirements.txt",
     ".toml": "pylock.toml",
