@@ -7,7 +7,7 @@ table is really drawn: it costs more than most commands.
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 import click
@@ -18,6 +18,9 @@ from lumienv.errors import LumienvError
 from lumienv.plaintext import counted as counted
 from lumienv.plaintext import megabytes as megabytes
 from lumienv.plaintext import plain as plain
+
+
+_AT_ONCE = 1.0  # seconds: what is done by then needs no clock, nor what it costs to import one
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,27 @@ class Output:
             return
         with _clock(text, detail or str, self.color):
             yield
+
+    @contextmanager
+    def waiting(self, text: str) -> Iterator[None]:
+        """Around what may take a while: a terminal gets a line with the time, once a second has passed.
+
+        Elsewhere nothing is said.
+        """
+        if self.quiet or not (self.progress and sys.stderr.isatty()):
+            yield
+            return
+        import threading
+
+        with ExitStack() as clock:
+            begin = threading.Timer(_AT_ONCE, lambda: clock.enter_context(_clock(text, str, self.color)))
+            begin.daemon = True
+            begin.start()
+            try:
+                yield
+            finally:
+                begin.cancel()
+                begin.join()
 
     @contextmanager
     def downloads(self, sizes: Mapping[str, int | None]) -> "Iterator[Downloads]":

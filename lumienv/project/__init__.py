@@ -46,6 +46,9 @@ class Report(Protocol):
     def step(self, text: str, detail: Callable[[], str] | None = None) -> AbstractContextManager[None]:
         """Called around something long; `detail` tells what is being done just now."""
 
+    def waiting(self, text: str) -> AbstractContextManager[None]:
+        """Called around what may take a while, and in which nobody else draws."""
+
     def downloads(self, sizes: Mapping[str, int | None]) -> "AbstractContextManager[DownloadProgress]":
         """Called around downloads: name → size in bytes, None where it is not known."""
 

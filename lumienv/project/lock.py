@@ -70,7 +70,7 @@ def lock(
     if old is not None and not reason and not upgrade and not upgrade_packages:
         written = not (check or dry_run) and _add_identity(project, report, old, base)
         return LockOutcome(project.lock_path, fresh=True, written=written, total=len(old.labels()))
-    with using_cache(project.site.cache, report.note):
+    with using_cache(project.site.cache, report.note), report.waiting(f"resolving on top of {base.name}"):
         snapshot, resolution = _resolve(
             project,
             report,

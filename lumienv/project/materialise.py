@@ -80,25 +80,27 @@ def materialise(
                 tree.mkdir(parents=True, mode=0o755)
                 work = scratch / "work"
                 work.mkdir()
-                scripts = build_tree(
-                    tree,
-                    generation.mount,
-                    snapshot,
-                    fetched.wheels,
-                    fetched.files,
-                    fetched.house,
-                    runtime,
-                    work,
-                    project.site.processors,
-                )
-                write_lock_into(tree, project.lock_path)
-                noted = write_records(
-                    built, tree, fetched.wheels, lock.provided, snapshot.frozen_digest(), replaced
-                )
+                with report.waiting(f"installing on top of {generation.base_name}"):
+                    scripts = build_tree(
+                        tree,
+                        generation.mount,
+                        snapshot,
+                        fetched.wheels,
+                        fetched.files,
+                        fetched.house,
+                        runtime,
+                        work,
+                        project.site.processors,
+                    )
+                    write_lock_into(tree, project.lock_path)
+                    noted = write_records(
+                        built, tree, fetched.wheels, lock.provided, snapshot.frozen_digest(), replaced
+                    )
                 carried = carry(built, root, snapshot, runtime, scratch, project.site.processors, report)
                 # An image has to be right by itself: started with nothing of what a launch brings along.
                 around = surroundings_of(built) if generation.mode != "sif" else Surroundings()
-                warnings = verify_tree(built, snapshot, expectation, runtime, around)
+                with report.waiting("looking whether it is what was locked"):
+                    warnings = verify_tree(built, snapshot, expectation, runtime, around)
             in_use.close()
             whole = replace(generation, records=noted, carrier_identity=carried.identity)
             published = project.store.publish(staged, whole)
