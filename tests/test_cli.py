@@ -9,15 +9,20 @@ import sys
 from importlib.metadata import entry_points, version
 from pathlib import Path
 
+import click
+import click.core
 import pytest
 from entry_point import PROGRAM, clean_environment, lumienv
-from reference import leaves
+from reference import leaves, options_of
 
 from lumienv.cli import usage
+from lumienv.cli.srun_command import SlurmCommand
 from lumienv.errors import LumienvError
 from lumienv.image.base import host_base
 from lumienv.image.probing import take_snapshot
 from lumienv.launch.arguments import OPTIONS
+from lumienv.launch.slurm_arguments import parse_slurm
+from lumienv.launch.slurm_options import SRUN
 from lumienv.lockdigest import LOCK_NAME, bytes_digest
 from lumienv.manifest.reader import read_manifest
 from lumienv.overlay.generation import Generation
@@ -269,6 +274,35 @@ def test_wrong_usage_is_exit_status_2_and_no_traceback(
     done = lumienv(*words, cwd=project, env=env)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
+
+
+VARIABLES = [
+    pytest.param(name, option, id=f"{name} {option.opts[-1]}")
+    for name, command in leaves()
+    for option in options_of(command)
+]
+
+
+@pytest.mark.parametrize(("name", "option"), VARIABLES)
+def test_every_option_can_be_given_by_its_variable(
+    name: str, option: click.Option, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = dict(leaves())[name]
+    value = "1"
+    if isinstance(option.type, click.Choice):
+        value = option.type.choices[-1]
+    assert option.name is not None
+    if isinstance(command, SlurmCommand):
+        given, usual = (
+            parse_slurm(["--", "true"], environ, SRUN) for environ in ({str(option.envvar): value}, {})
+        )
+        assert [name for name in vars(given) if vars(given)[name] != vars(usual)[name]] == [option.name]
+        return
+    monkeypatch.setenv(str(option.envvar), value)
+    arguments = [one for one in command.params if isinstance(one, click.Argument)]
+    words = ["bash" if isinstance(one.type, click.Choice) else "word" for one in arguments if one.required]
+    context = command.make_context(name, words)
+    assert context.get_parameter_source(option.name) is click.core.ParameterSource.ENVIRONMENT
 
 
 # -- what the user must change ---------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from prompt import Prompt
 from wheels import make_wheel
 from workspace import Workspace, make_workspace
 
+pytestmark = pytest.mark.once
 SHELLS = ("bash", "zsh", "fish")
 # As docs/reference/completion.md tells to install it.
 INSTALL = {
