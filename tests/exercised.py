@@ -29,6 +29,7 @@ from lumienv.launch.slurm_options import BATCH, SRUN
 LEFT_OUT: Mapping[tuple[str, str], str] = {}
 
 _MARK = "# notes down each call: tests/exercised.py"
+_END = "# so far tests/exercised.py"
 # `lumienv run` counts its imports: these two are Python's own in any case.
 _NOTE = f"""\
 import os, sys {_MARK}
@@ -39,6 +40,7 @@ try:
     os.close(_notes)
 except OSError:  # a test without files, or where this cannot be seen
     pass
+{_END}
 """
 
 Used = tuple[str, str]
@@ -56,8 +58,9 @@ def start(venv: Path) -> None:
     notes.write_text("")
     notes.chmod(0o666)  # the tests run as two users
     first, _, rest = script.read_text().partition("\n")
-    if _MARK not in rest:
-        script.write_text(f"{first}\n{_NOTE.format(notes=str(notes))}{rest}")
+    if _MARK in rest:  # what an earlier run has put there
+        rest = rest.partition(f"{_END}\n")[2]
+    script.write_text(f"{first}\n{_NOTE.format(notes=str(notes))}{rest}")
 
 
 def calls(notes: Path) -> Iterator[tuple[list[str], dict[str, str]]]:

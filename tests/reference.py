@@ -32,6 +32,11 @@ between. What is typed goes first. [Exit codes](exit-codes.md), [JSON](json.md) 
 _NOT_HERE = """\
 `srun` and `sbatch` leave `-C`, `-q` and `-v` to Slurm; `image` and `cache` take theirs behind the second
 word.
+
+Results go to standard output, all else to standard error. `-q` leaves out notes, and what was done; what a
+command is for (`list`, `tree`, `status`) is said all the same, and so are warnings and errors. Colour is
+used on a terminal; elsewhere with `--color always` or `FORCE_COLOR`, nowhere with `--color never` or
+`NO_COLOR`; what is typed goes first. Progress is drawn on a terminal alone.
 """
 
 _MESSAGES = """\
