@@ -48,7 +48,7 @@ def test_a_line_that_is_no_requirement_names_itself(lab, local):
 
 
 def test_an_unknown_command_is_wrong_usage_with_the_near_miss(workspace):
-    assert "Did you mean lock?" in refused(workspace, "lokc", status=2)
+    assert "did you mean lumienv lock?" in refused(workspace, "lokc", status=2)
 
 
 # -- the image -------------------------------------------------------------------------------------------
