@@ -19,7 +19,6 @@ from lumienv.plaintext import counted as counted
 from lumienv.plaintext import megabytes as megabytes
 from lumienv.plaintext import plain as plain
 
-
 _AT_ONCE = 1.0  # seconds: what is done by then needs no clock, nor what it costs to import one
 
 
