@@ -4,6 +4,8 @@
 # integration tests need; elsewhere they skip what is missing, with the reason.
 # Usage: bash tests/run.sh [pytest arguments…]
 # env:   LUMIENV_TEST_STRICT=1   a missing part or a skipped integration test is a failure
+#        LUMIENV_TEST_COVERAGE=1 measure which lines the tests of the caller reach, in all processes; a share below
+#                                that in pyproject.toml is a failure (tests/measure.py)
 #        LUMIENV_LAB             where the laboratory's images live (default /var/tmp/lumienv-lab)
 #        PYTHON                  the Python to test with
 set -euo pipefail
@@ -12,12 +14,13 @@ checkout=${tests%/*}
 . "$tests/lab/common.sh"
 cd "$checkout"
 
-failures=() missing=() tests_ran=no slurm_started=no copy= other=
+failures=() missing=() tests_ran=no slurm_started=no copy= other= measured=
 said=$(mktemp)
 finish() {
   # pytest and what it has started; user.sh becomes setpriv, which becomes pytest.
   [ -z "$other" ] || kill "$other" 2>/dev/null || true
   rm -f "$said"
+  [ -z "$measured" ] || { "$venv/bin/python" "$tests/measure.py" off && rm -rf "$measured"; } || true
   [ -z "$copy" ] || rm -rf "$copy"
   [ $slurm_started = no ] || "$tests/lab/slurm-down.sh" || true
 }
@@ -101,6 +104,13 @@ done
 # --- each call of the installed program is noted down, to see in the end which commands and options were used
 "$venv/bin/python" "$tests/exercised.py" start "$venv"
 
+# --- what is measured
+"$venv/bin/python" "$tests/measure.py" off # a run that was killed may have left it on
+if [ "${LUMIENV_TEST_COVERAGE:-}" = 1 ]; then
+  measured=$(mktemp -d /var/tmp/lumienv-measured.XXXXXX)
+  "$venv/bin/python" "$tests/measure.py" on "$measured"
+fi
+
 # --- the checks
 stage() { # NAME COMMAND…
   local name=$1
@@ -147,8 +157,9 @@ as_lab_user() { # becomes the same tests, from the copy, without those that say 
   exec "$tests/lab/user.sh" "$venv/bin/pytest" -m "not once" "${integration[@]}" "${options[@]}"
 }
 if [ ${#integration[@]} -gt 0 ]; then
-  # Both users' tests at once: they spend half of their time waiting, for containers and for Slurm.
-  if [ "$(id -u)" = 0 ] && is_debian_amd64; then
+  # Both users' tests at once: they spend half of their time waiting, for containers and for Slurm. What is measured
+  # is one user's.
+  if [ "$(id -u)" = 0 ] && is_debian_amd64 && [ -z "$measured" ]; then
     as_lab_user </dev/null >"$said" 2>&1 &
     other=$!
   fi
@@ -157,6 +168,9 @@ if [ ${#integration[@]} -gt 0 ]; then
     said_by_other() { local status=0; wait "$other" || status=$?; other=; cat "$said"; return $status; }
     stage "integration tests as $lab_user" run_pytest said_by_other
   fi
+fi
+if [ -n "$measured" ]; then
+  stage "coverage" python "$tests/measure.py" report "$measured"
 fi
 
 # Where tests were chosen, or their laboratory is missing, there is nothing to conclude.
