@@ -22,6 +22,7 @@ from lumienv.image.snapshot import Snapshot
 from lumienv.image.visibility import write_visibility
 from lumienv.index.wheelhouse import Kept
 from lumienv.runtime import Bind, Surroundings, closed_capture
+from lumienv.runtime.process import answered
 from lumienv.runtime.protocol import Runtime
 
 # Where the build's folders are seen in a container: always there, so that what a compiler records of paths
@@ -221,11 +222,4 @@ def _run(
         scratch=scratch,
         stdin=files("lumienv.build").joinpath("hooks.py").read_text(encoding="utf-8"),
     )
-    for line in reversed(done.stdout.splitlines()):
-        if line.startswith(MARK):
-            try:
-                answer = json.loads(line.removeprefix(MARK))
-            except (ValueError, RecursionError):
-                break
-            return (answer if isinstance(answer, dict) else {}), done.stderr
-    return {}, done.stderr
+    return answered(MARK, done.stdout) or {}, done.stderr

@@ -1,7 +1,6 @@
 """Take a snapshot of a base: run the probe in it, once, and remember the answer by the base's identity."""
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -25,7 +24,7 @@ from lumienv.image.snapshot import (
 )
 from lumienv.image.tags import wheel_tags
 from lumienv.runtime import Surroundings, closed_capture
-from lumienv.runtime.process import Completed
+from lumienv.runtime.process import Completed, answered
 from lumienv.runtime.protocol import Runtime
 from lumienv.sealed import read_sealed, write_sealed
 
@@ -155,11 +154,10 @@ def run_probe(base: Base, activate: str, runtime: Runtime, text: str) -> dict[st
     done = closed_capture(
         runtime, base.path, command, Surroundings(env=_PROBE_ENV), inherited=os.environ, stdin=text
     )
-    for line in reversed(done.stdout.splitlines()):
-        if line.startswith(MARK):
-            facts: dict[str, Any] = json.loads(line.removeprefix(MARK))
-            return facts
-    raise _no_answer(base, activate, done)
+    facts = answered(MARK, done.stdout)
+    if facts is None:
+        raise _no_answer(base, activate, done)
+    return facts
 
 
 def _no_answer(base: Base, activate: str, done: Completed) -> ImageError:

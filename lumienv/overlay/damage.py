@@ -24,7 +24,6 @@ from lumienv.overlay.inspection import MARK as INSPECTION
 from lumienv.overlay.records import Records
 from lumienv.overlay.verify import (
     Expectation,
-    answered,
     failed_import,
     image_problems,
     overlay_problems,
@@ -32,7 +31,7 @@ from lumienv.overlay.verify import (
     questions,
 )
 from lumienv.runtime import Surroundings, closed_capture
-from lumienv.runtime.process import Completed
+from lumienv.runtime.process import Completed, answered
 from lumienv.runtime.protocol import Runtime
 
 # The superblock of squashfs 4.0: magic first, the bytes used at offset 40.

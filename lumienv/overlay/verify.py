@@ -16,6 +16,7 @@ from lumienv.overlay.generation import Generation
 from lumienv.overlay.inspection import MARK
 from lumienv.overlay.modules import NOBODYS
 from lumienv.runtime import Surroundings, closed_capture
+from lumienv.runtime.process import answered
 from lumienv.runtime.protocol import Runtime
 
 
@@ -122,15 +123,6 @@ def questions(
 def program_text(name: str) -> str:
     """The text of one of this room's programs that run in the container."""
     return files("lumienv.overlay").joinpath(name).read_text(encoding="utf-8")
-
-
-def answered(mark: str, printed: str) -> dict[str, Any] | None:
-    """The answer of a program that ran in the container; packages may print more while they are imported."""
-    for line in reversed(printed.splitlines()):
-        if line.startswith(mark):
-            answer: dict[str, Any] = json.loads(line.removeprefix(mark))
-            return answer
-    return None
 
 
 def overlay_problems(

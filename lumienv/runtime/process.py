@@ -3,6 +3,7 @@
 `lumienv run` does not come here: it replaces itself with the command.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lumienv.errors import ContainerError
 from lumienv.runtime import work
@@ -97,3 +99,18 @@ def _end(started: "subprocess.Popen[str]") -> None:
         for _ in range(200):
             os.killpg(started.pid, signal.SIGKILL)
             time.sleep(0.005)
+
+
+def answered(mark: str, printed: str) -> dict[str, Any] | None:
+    """What one of lumienv's own programs answered in the container: JSON behind its mark, the last such line.
+
+    Packages may print more while they are imported, also what looks like an answer. None where there is none.
+    """
+    for line in reversed(printed.splitlines()):
+        if line.startswith(mark):
+            try:
+                answer = json.loads(line.removeprefix(mark))
+            except (ValueError, RecursionError):
+                return None
+            return answer if isinstance(answer, dict) else None
+    return None

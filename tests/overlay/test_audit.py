@@ -17,7 +17,7 @@ import pytest
 from lumienv.overlay.audit import MARK
 from lumienv.overlay.damage import Damage
 from lumienv.overlay.records import own_files
-from lumienv.overlay.verify import answered
+from lumienv.runtime.process import answered
 
 SITE = "lib/python3.11/site-packages"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lumienv.errors import ContainerError
-from lumienv.runtime.process import capture
+from lumienv.runtime.process import answered, capture
 
 
 def python(program: str) -> list[str]:
@@ -75,3 +75,30 @@ signal.pause()
         capture(python(program), timeout=2)
     child = Path("/proc", (tmp_path / "child").read_text(), "stat")
     assert not child.exists() or child.read_text().rpartition(")")[2].split()[0] in "ZX"
+
+
+@pytest.mark.parametrize(
+    ("printed", "answer"),
+    [
+        ('loading…\n\nours:{"a": 1}\n', {"a": 1}),
+        ('ours:{"a": 1}\nours:{"a": 2}\nbye\n', {"a": 2}),
+        ("ours:{ cut", None),
+        ("ours:[1]", None),
+        ("ours:" + "[" * 100_000, None),
+        (' ours:{"a": 1}', None),
+        ("", None),
+    ],
+    ids=[
+        "behind what is printed",
+        "the last",
+        "cut short",
+        "no object",
+        "too deep",
+        "within a line",
+        "none",
+    ],
+)
+def test_what_a_program_answers_is_told_from_what_else_it_prints(
+    printed: str, answer: dict[str, int] | None
+) -> None:
+    assert answered("ours:", printed) == answer
