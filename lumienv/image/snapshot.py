@@ -108,6 +108,13 @@ class Snapshot:
             mount = f"{usual}-{number}"
         return mount
 
+    def by_name(self) -> dict[str, ImagePackage]:
+        """Normalised name → package; of two with one name the first, as imports find that one."""
+        found: dict[str, ImagePackage] = {}
+        for package in self.packages:
+            found.setdefault(str(canonicalize_name(package.name)), package)
+        return found
+
     def frozen_digest(self) -> str:
         """`sha256:…` over the sorted frozen list, `name==version` a line, both normalised.
 

@@ -103,7 +103,7 @@ def questions(
     generation: Generation, snapshot: Snapshot, expectation: Expectation, surroundings: Surroundings
 ) -> Surroundings:
     """The surroundings of a command, with the inspection's questions among its variables."""
-    by_name = {canonicalize_name(package.name): package for package in snapshot.packages}
+    by_name = snapshot.by_name()
     question = {
         "prefix": generation.prefix,
         "image_sites": snapshot.python.site_packages,

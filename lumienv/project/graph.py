@@ -129,10 +129,7 @@ def graph_of(manifest: Manifest, lock: Lock, snapshot: Snapshot | None) -> Graph
 def _of_image(lock: Lock, snapshot: Snapshot | None) -> dict[str, str]:
     if snapshot is None:
         return {str(canonicalize_name(name)): version for name, version in lock.provided.items()}
-    found: dict[str, str] = {}
-    for package in snapshot.packages:
-        found.setdefault(str(canonicalize_name(package.name)), package.version)
-    return found
+    return {name: package.version for name, package in snapshot.by_name().items()}
 
 
 def _sizes(lock: Lock) -> dict[str, int | None]:
@@ -194,12 +191,11 @@ def _entries(manifest: Manifest) -> Iterator[tuple[str, Dependency]]:
 def _in_image(
     snapshot: Snapshot | None, environment: Environment, nodes: Mapping[str, Node]
 ) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for package in snapshot.packages if snapshot is not None else ():
-        name = str(canonicalize_name(package.name))
-        if name in nodes and nodes[name].image and name not in found:
-            found[name] = tuple(sorted(set(_needed(package.requires, environment)) & nodes.keys() - {name}))
-    return found
+    return {
+        name: tuple(sorted(set(_needed(package.requires, environment)) & nodes.keys() - {name}))
+        for name, package in (snapshot.by_name().items() if snapshot is not None else ())
+        if name in nodes and nodes[name].image
+    }
 
 
 def _needed(requires: Sequence[str], environment: Environment) -> Iterator[str]:

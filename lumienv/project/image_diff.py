@@ -5,14 +5,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from lumienv.errors import ManifestError, PackageIndexError
 from lumienv.image.names import parse
 from lumienv.image.saved import read_snapshot
 from lumienv.image.snapshot import Snapshot
+from lumienv.image.versions import accepts, same_version
 from lumienv.lockfile import Lock, read_lock
 from lumienv.manifest import Manifest, find_manifest, start_folder
 from lumienv.project import Project, Report, index_client, open_project
@@ -94,7 +93,7 @@ def image_diff(before: Snapshot, after: Snapshot) -> ImageDiff:
         tuple(
             Changed(name, old[name], new[name])
             for name in sorted(old.keys() & new.keys())
-            if not _equal(old[name], new[name])
+            if not same_version(old[name], new[name])
         ),
     )
 
@@ -140,7 +139,7 @@ def _move(project: Project, after: Snapshot, report: Report) -> Move:
         tuple(
             Changed(name, old, have[name])
             for name, old in sorted(provided.items())
-            if name in have and not _equal(old, have[name])
+            if name in have and not same_version(old, have[name])
         ),
         tuple(_clashes(project.manifest, after, have, kept)),
         tried.verdict,
@@ -175,31 +174,13 @@ def _clashes(
             continue
         if requirement.marker is not None and not requirement.marker.evaluate({**after.markers, "extra": ""}):
             continue
-        if requirement.url or not _within(requirement.specifier, have[name]):
+        if requirement.url or not accepts(requirement.specifier, have[name]):
             found.append(f"{entry.text} ({entry.where}): {after.image.name} has {name} {have[name]}")
     return found
 
 
-def _within(specifier: SpecifierSet, version: str) -> bool:
-    try:
-        return specifier.contains(Version(version), prereleases=True)
-    except InvalidVersion:
-        return not str(specifier)
-
-
 def _versions(snapshot: Snapshot) -> dict[str, str]:
-    """name (normalised) → version; the first of two of one name is the one that Python finds."""
-    found: dict[str, str] = {}
-    for package in snapshot.packages:
-        found.setdefault(canonicalize_name(package.name), package.version)
-    return found
-
-
-def _equal(one: str, other: str) -> bool:
-    try:
-        return Version(one) == Version(other)
-    except InvalidVersion:
-        return one == other
+    return {name: package.version for name, package in snapshot.by_name().items()}
 
 
 def _facts(snapshot: Snapshot) -> dict[str, str]:

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
+from lumienv.image.versions import accepts
 from lumienv.manifest import HostValue, IndexTable
 
 _CUDA = "nvidia-"
@@ -75,13 +76,13 @@ def on_image(imported: Imported, provided: Mapping[str, str], python: str = "") 
         elif requirement.url or _pins(requirement):
             if requirement.url:
                 notes.append(f"{requirement.name}: written without its address: the image has {have}")
-            elif _accepts(requirement, have):
+            elif accepts(requirement.specifier, have):
                 same.append(requirement.name)
             else:
                 notes.append(f"{_short(requirement)}: written without version: the image has {have}")
             dependencies.append(_bare(requirement))
         else:
-            if not _accepts(requirement, have):
+            if not accepts(requirement.specifier, have):
                 notes.append(
                     f"{_short(requirement)}: the image has {have}; "
                     "the lock will tell what can be done about it"
@@ -97,9 +98,9 @@ def on_image(imported: Imported, provided: Mapping[str, str], python: str = "") 
         have = provided.get(canonicalize_name(requirement.name))
         if have is None:
             constraints.append(text)
-        elif not _accepts(requirement, have):
+        elif not accepts(requirement.specifier, have):
             notes.append(f"{_short(requirement)}: left out of the constraints: the image has {have}")
-    if imported.python and python and not _accepts(Requirement(f"python{imported.python}"), python):
+    if imported.python and python and not accepts(SpecifierSet(imported.python), python):
         notes.append(f"python{imported.python}: left out: the image has Python {python}")
     names = {Requirement(text).name for text in dependencies}
     sources = {name: table for name, table in imported.sources.items() if name in names}
@@ -114,13 +115,6 @@ def on_image(imported: Imported, provided: Mapping[str, str], python: str = "") 
 
 def _pins(requirement: Requirement) -> bool:
     return any(one.operator in ("==", "===", "~=") for one in requirement.specifier)
-
-
-def _accepts(requirement: Requirement, version: str) -> bool:
-    try:
-        return requirement.specifier.contains(Version(version), prereleases=True)
-    except InvalidVersion:
-        return False
 
 
 def _bare(requirement: Requirement) -> str:

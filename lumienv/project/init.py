@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from lumienv.errors import ImageError, LumienvError, ManifestError
 from lumienv.files import disk_errors, write_atomically
@@ -118,7 +117,7 @@ def _known(path: Path, site: Site) -> Snapshot | None:
 
 def _provided(snapshot: Snapshot | None, name: ImageName) -> dict[str, str]:
     if snapshot is not None:
-        return {canonicalize_name(package.name): package.version for package in snapshot.packages}
+        return {name: package.version for name, package in snapshot.by_name().items()}
     torch = name.what in _WITH_TORCH and name.variant not in _NO_TORCH
     return {"torch": name.version} if torch and name.version else {}
 

@@ -7,8 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
 from lumienv.errors import ManifestError, StoreError, UsageError
 from lumienv.files import disk_errors, remove_tree, write_atomically
 from lumienv.lockfile import read_lock
@@ -115,7 +113,7 @@ def _check_there(project: Project) -> None:
     if lock is not None and _NEEDED in lock.labels():
         return
     snapshot = snapshot_of(project, base_of(project, lock))
-    if _NEEDED in {canonicalize_name(package.name) for package in snapshot.packages}:
+    if _NEEDED in snapshot.by_name():
         return
     raise ManifestError(
         f"neither the image nor the lock has {_NEEDED}, which is what Jupyter talks to",

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
 from lumienv.errors import BrokenReleaseError, ContainerError, ImageError, LockError, ManifestError
 from lumienv.image.known import KnownImage, known_images
 from lumienv.image.probing import take_snapshot
@@ -172,7 +170,7 @@ def judged(
     try:
         environment = Environment(snapshot.markers)
         policy = policy_of(manifest, environment, {})
-        of_image = {canonicalize_name(package.name) for package in snapshot.packages} - policy.replace
+        of_image = snapshot.by_name().keys() - policy.replace
         direct = direct_sources(manifest, policy, environment, of_image, reader, locked)
         found = try_on(snapshot, manifest, lines, client, direct, reader)
     except SearchTooLongError as error:

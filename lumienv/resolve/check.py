@@ -17,10 +17,11 @@ from packaging.utils import (
     parse_sdist_filename,
     parse_wheel_filename,
 )
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from lumienv.errors import ResolutionError
 from lumienv.image.snapshot import ImagePackage, Snapshot
+from lumienv.image.versions import accepts
 from lumienv.manifest import Dependency, Manifest
 from lumienv.resolve import Pin, Resolution
 from lumienv.resolve.requirements import parse
@@ -62,7 +63,7 @@ def broken_by(snapshot: Snapshot, replaced: Iterable[str], versions: Mapping[str
             name = canonicalize_name(requirement.name)
             if name not in names or name not in versions or not _holds(requirement, snapshot.markers, {""}):
                 continue
-            if not _accepts(requirement.specifier, versions[name]):
+            if not accepts(requirement.specifier, versions[name]):
                 where = f" ({package.location})" if package.location else ""
                 found.append(
                     f"the image's {package.name} {package.version}{where} needs "
@@ -80,9 +81,7 @@ class _Checker:
         self.pins: dict[str, Pin] = {pin.name: pin for pin in resolution.pins}
         self.resolution = resolution
         self.answers: dict[tuple[str, frozenset[str]], bool] = {}
-        self.image: dict[str, ImagePackage] = {}
-        for package in snapshot.packages:
-            self.image.setdefault(canonicalize_name(package.name), package)
+        self.image: dict[str, ImagePackage] = snapshot.by_name()
         self.replaced = self.replace & self.pins.keys() & self.image.keys()
         assume = {canonicalize_name(name): text for name, text in manifest.image.assume.items()}
         self.versions: dict[str, str] = {
@@ -187,7 +186,7 @@ class _Checker:
             if name in self.stands:
                 stand_in = self.stands[name]
                 reached.add((stand_in, frozenset()))
-                if name not in self.unlike and not _accepts(specifier, self.versions[stand_in]):
+                if name not in self.unlike and not accepts(specifier, self.versions[stand_in]):
                     self.mismatches[
                         f"{origin} needs {name}{specifier}, and the image's {stand_in} "
                         f"{self.versions[stand_in]} stands for it"
@@ -200,7 +199,7 @@ class _Checker:
             pin = self.pins.get(name)
             if requirement.url and name not in self.overrides and (pin is None or pin.origin is None):
                 problems.append(f"{origin} needs {name} from an address, and an index has it")
-            if not _accepts(specifier, have):
+            if not accepts(specifier, have):
                 problems.append(f"{origin} needs {requirement}, and {name} is {have}")
             extras = frozenset(canonicalize_name(extra) for extra in requirement.extras)
             for asked in (frozenset[str](), extras):
@@ -235,7 +234,7 @@ class _Checker:
         """Whether what is taken obeys `[resolve] constraints`."""
         taken = self.pins.keys() | dict(self.resolution.provided).keys()
         for name, specifier in self.constraints.items():
-            if name in taken and not _accepts(specifier, self.versions[name]):
+            if name in taken and not accepts(specifier, self.versions[name]):
                 yield f"[resolve] constraints has {name}{specifier}, and {name} is {self.versions[name]}"
 
 
@@ -249,18 +248,9 @@ def _holds(requirement: Requirement, markers: Mapping[str, str], extras: Iterabl
     return marker is None or any(marker.evaluate({**markers, "extra": extra}) for extra in extras)
 
 
-def _accepts(specifier: SpecifierSet, version: str) -> bool:
-    try:
-        return specifier.contains(Version(version), prereleases=True)
-    except InvalidVersion:
-        return not str(specifier)
-
-
 def missing_from_image(provided: Mapping[str, str], snapshot: Snapshot) -> list[str]:
     """The image packages that a lock rests on and that `snapshot` has no longer, or in another version."""
-    have: dict[str, str] = {}
-    for package in snapshot.packages:
-        have.setdefault(canonicalize_name(package.name), package.version)
+    have = {name: package.version for name, package in snapshot.by_name().items()}
     return [
         f"{name} {version} (the image has {have.get(name, 'none')})"
         for name, version in sorted(provided.items())

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
-from packaging.utils import canonicalize_name
-
 from lumienv.errors import LumienvError
 from lumienv.image.known import KnownImage
 from lumienv.image.snapshot import Snapshot
@@ -76,8 +74,8 @@ def _worth_trying(
     for image in images:
         if image.snapshot is None or image.base.identity == present.snapshot.image.identity:
             continue
-        have = {str(canonicalize_name(package.name)) for package in image.snapshot.packages}
-        if have.issuperset(provided) and not any(
+        have = image.snapshot.by_name().keys()
+        if have >= set(provided) and not any(
             name in present.direct for name in have - present.policy.replace
         ):
             yield image

@@ -12,7 +12,7 @@ from lumienv.resolve.requirements import user_requirement
 
 def idle_names(manifest: Manifest, snapshot: Snapshot, installed: Collection[str]) -> Iterator[str]:
     """Warnings: `replace`, `assume` and sources that have no effect; `installed` are the names locked."""
-    image = {str(canonicalize_name(package.name)): package.version for package in snapshot.packages}
+    image = {name: package.version for name, package in snapshot.by_name().items()}
     for written in manifest.resolve.replace:
         name = str(canonicalize_name(written))
         if name not in image and name not in installed:

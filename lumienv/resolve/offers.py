@@ -56,11 +56,9 @@ class Offers:
         self.platform: Platform = (
             known.platform if known else Platform.of(snapshot.python.version, snapshot.tags)
         )
-        self.image: dict[str, ImagePackage] = {}
-        for package in snapshot.packages:
-            name = canonicalize_name(package.name)
-            if name not in policy.replace:
-                self.image.setdefault(name, package)  # of two with one name, imports see the first
+        self.image: dict[str, ImagePackage] = {
+            name: package for name, package in snapshot.by_name().items() if name not in policy.replace
+        }
         self.stand_ins = stand_ins(self.image.keys(), policy.replace, self.direct.__contains__)
         self.unreadable: dict[str, BrokenReleaseError] = {}
         """release → why its metadata could not be had"""

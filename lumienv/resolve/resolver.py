@@ -58,7 +58,7 @@ def resolve(
     manifest, snapshot = request.manifest, request.snapshot
     environment = Environment(snapshot.markers)
     policy = policy_of(manifest, environment, request.preferred)
-    of_image = {canonicalize_name(package.name) for package in snapshot.packages} - policy.replace
+    of_image = snapshot.by_name().keys() - policy.replace
     direct = direct_sources(manifest, policy, environment, of_image, reader, request.locked)
     provider = Provider(snapshot, client, policy, reader=reader, direct=direct)
     chosen = _search(provider, manifest)

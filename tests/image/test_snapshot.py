@@ -209,3 +209,13 @@ def test_the_frozen_digest_knows_a_package_by_its_normal_name() -> None:
 )
 def test_any_change_of_the_packages_changes_the_frozen_digest(packages: list[dict[str, str]]) -> None:
     assert read(LEAST | {"packages": packages}).frozen_digest() != read(LEAST).frozen_digest()
+
+
+def test_of_two_packages_with_one_name_the_one_that_imports_find_counts() -> None:
+    packages = [
+        {"name": "Num_Py", "version": "1.26.4"},
+        {"name": "num.py", "version": "2.0"},
+        {"name": "rich", "version": "14"},
+    ]
+    found = read(LEAST | {"packages": packages}).by_name()
+    assert {name: package.version for name, package in found.items()} == {"num-py": "1.26.4", "rich": "14"}
