@@ -94,6 +94,10 @@ def names_used(module: str) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
 
 
+# A module has one job, told in one paragraph at its top. Where it takes more lines than these, it has two.
+LONGEST = 400
+
+
 def test_every_room_has_its_place_in_the_order() -> None:
     assert {room_of(module) for module in MODULES} - {""} == set(ORDER)
 
@@ -130,6 +134,16 @@ def test_the_modules_themselves_import_in_no_circle() -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(" → ".join(error.args[1]))
+
+
+def test_no_module_has_more_than_one_job() -> None:
+    lines = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in MODULES.items()}
+    assert {module: count for module, count in lines.items() if count > LONGEST} == {}
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_every_module_says_what_it_is_for(module: str) -> None:
+    assert ast.get_docstring(ast.parse(MODULES[module].read_text(encoding="utf-8")))
 
 
 @pytest.mark.parametrize("module", sorted(set(MODULES) - IN_THE_IMAGE))
