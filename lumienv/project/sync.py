@@ -6,9 +6,9 @@ from pathlib import Path
 
 from lumienv.errors import LockError, ManifestError, StoreError
 from lumienv.files import owner_name
-from lumienv.image.snapshot import Snapshot
+from lumienv.image.snapshot import Base, Snapshot
 from lumienv.lockdigest import LOCK_NAME
-from lumienv.lockfile import Lock, read_lock
+from lumienv.lockfile import Lock, LockedSource, LockedWheel, read_lock
 from lumienv.manifest import Manifest
 from lumienv.overlay.generation import MOUNT, Entrance, Generation
 from lumienv.overlay.output import check_not_base, image_is_whole, put_out
@@ -18,6 +18,7 @@ from lumienv.project.launchers import bring_up_launchers
 from lumienv.project.lock import LockOutcome, lock
 from lumienv.project.materialise import materialise
 from lumienv.project.wanted import (
+    Wanted,
     built_folders,
     carried,
     editable_folders,
@@ -111,57 +112,60 @@ def sync(
         known = store.find(wanted.mode, digest, whole)
         if known is not None:
             store.select(known)
-            if wanted_at is not None:
-                put_out(known, wanted_at)
-            if share:
-                known = store.share(known)
-            return SyncOutcome(
-                known,
-                False,
-                len(chosen),
-                locked=outcome,
-                output=wanted_at,
-                launchers=bring_up_launchers(project, report, known),
-                reaches=_reaches(project),
-            )
-        generation = Generation(
-            path=store.generations,
-            digest=digest,
-            mode=wanted.mode,
-            base_kind=base.kind,
-            base_path=base.path,
-            base_name=base.name,
-            identity=snapshot.image.identity,
-            fingerprint=base.fingerprint,
-            selection=manifest.image.selection(),
-            inputs=current.inputs,
-            lock=current.digest,
-            runtime=project.runtime().flavour,
-            python=snapshot.python.version,
-            image_prefix=snapshot.python.prefix,
-            mount=snapshot.free_mount(MOUNT),
-            builder=wanted.builder,
-            groups=wanted.groups,
-            entrance=_entrance(manifest, snapshot),
-            editable=tuple(editable_folders(project, chosen)),
-            sources=built_folders(project, chosen),
-        )
-        published, scripts, remark = materialise(project, report, generation, snapshot, current, chosen)
+            made, scripts, remark = known, list[str](), ""
+        else:
+            generation = _to_be_made(project, wanted, base, snapshot, current, chosen, digest)
+            made, scripts, remark = materialise(project, report, generation, snapshot, current, chosen)
         if wanted_at is not None:
-            put_out(published, wanted_at)
+            put_out(made, wanted_at)
         if share:
-            published = store.share(published)
+            made = store.share(made)
         return SyncOutcome(
-            published,
-            True,
+            made,
+            known is None,
             len(chosen),
             tuple(scripts),
             outcome,
             remark,
             wanted_at,
-            launchers=bring_up_launchers(project, report, published),
+            launchers=bring_up_launchers(project, report, made),
             reaches=_reaches(project),
         )
+
+
+def _to_be_made(
+    project: Project,
+    wanted: Wanted,
+    base: Base,
+    snapshot: Snapshot,
+    current: Lock,
+    chosen: Sequence[LockedWheel | LockedSource],
+    digest: str,
+) -> Generation:
+    """What a generation that is not there yet is going to be."""
+    manifest = project.manifest
+    return Generation(
+        path=project.store.generations,
+        digest=digest,
+        mode=wanted.mode,
+        base_kind=base.kind,
+        base_path=base.path,
+        base_name=base.name,
+        identity=snapshot.image.identity,
+        fingerprint=base.fingerprint,
+        selection=manifest.image.selection(),
+        inputs=current.inputs,
+        lock=current.digest,
+        runtime=project.runtime().flavour,
+        python=snapshot.python.version,
+        image_prefix=snapshot.python.prefix,
+        mount=snapshot.free_mount(MOUNT),
+        builder=wanted.builder,
+        groups=wanted.groups,
+        entrance=_entrance(manifest, snapshot),
+        editable=tuple(editable_folders(project, chosen)),
+        sources=built_folders(project, chosen),
+    )
 
 
 def _not_shared(project: Project, owner: int, there: bool, accept: bool) -> StoreError:
