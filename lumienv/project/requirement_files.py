@@ -249,7 +249,11 @@ class _Reader:
         self.dependencies.append(name + behind)
 
     def address(self, url: str, behind: str, where: str, *, editable: bool) -> None:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            self.left_out(where, url, "it is no address")
+            return
         fragment = dict(parse_qsl(parts.fragment))
         egg, _, extras = fragment.pop("egg", "").partition("[")
         name = egg or name_in_file(unquote(parts.path.rpartition("/")[2]))
