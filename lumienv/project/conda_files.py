@@ -125,7 +125,8 @@ def _environment(data: dict[Any, Any]) -> dict[str, Any]:
 def _is_variable(name: object, value: object) -> bool:
     """Whether both are what conda would set: YAML's own true and null are neither a name nor a text."""
     is_name = isinstance(name, str) and name.isascii() and name.isidentifier()
-    return is_name and isinstance(value, (str, int, float)) and not isinstance(value, bool)
+    is_text = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+    return is_name and is_text and "\0" not in str(value)
 
 
 def _is_secret(name: str, value: str) -> bool:

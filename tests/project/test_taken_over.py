@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
@@ -70,7 +71,7 @@ def read_back(taken: Imported) -> None:
         indexes=taken.indexes,
         env=taken.env,
     )
-    manifest = manifest_of("lumienv.toml", manifest_text(draft))
+    manifest = manifest_of(Path("lumienv.toml"), manifest_text(draft))
     assert [entry.text for entry in manifest.dependencies] == list(taken.dependencies)
 
 
@@ -137,7 +138,7 @@ CONDA = st.one_of(
     st.one_of(
         st.none(),
         st.dictionaries(
-            st.sampled_from(["A", "a-b", "HF_TOKEN", "N"]), st.one_of(st.integers(), st.text(), st.booleans())
+            st.sampled_from(["A", "a-b", "HF_TOKEN", "é"]), st.one_of(st.integers(), st.text(), st.booleans())
         ),
     ),
 )
@@ -145,11 +146,11 @@ CONDA = st.one_of(
 def test_any_environment_yml_becomes_a_manifest_that_can_be_read(
     tmp_path: Path, entries: list, variables: dict | None
 ) -> None:
-    import yaml
-
     path = tmp_path / "environment.yml"
     path.write_text(yaml.safe_dump({"dependencies": entries, "variables": variables}), encoding="utf-8")
-    read_back(read_environment(path, tmp_path))
+    taken = read_environment(path, tmp_path)
+    read_back(taken)
+    assert all(name in taken.env or f"the variable {name} " in str(taken.notes) for name in variables or {})
 
 
 @given(st.binary(max_size=40))
