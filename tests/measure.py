@@ -8,6 +8,9 @@ Tests start lumienv with environments of their own, which are compared to the by
 (`exec`) and is killed. So no variable says that a process is to be measured: a `.pth` file in the site
 directory does, which Python reads at its start. Where nothing can be written, a process is not measured, and
 nothing is said. A process that is asked for its imports (`-X importtime`) is left alone.
+
+What lumienv feeds to a Python on standard input (the probe, say) counts where that Python is of this
+environment, as in tests on a host base; what runs in a container does not.
 """
 
 import atexit
@@ -16,7 +19,8 @@ import os
 import sys
 
 _NAME = "lumienv_measured"
-_PROGRAMS = ("pytest", "lumienv", "steps.py", "repack.py")
+_PROGRAMS = ("pytest", "lumienv", "steps.py", "repack.py", "bytecode.py")
+_FED = ("image/probe.py", "overlay/inspection.py", "overlay/audit.py", "build/hooks.py")
 
 
 def _concerned(words: list[str]) -> bool:
@@ -36,20 +40,47 @@ def _concerned(words: list[str]) -> bool:
 
 def start(package: str, folder: str) -> None:
     """Measure this process, if it is one that counts; called while Python starts."""
-    if not _concerned(sys.orig_argv) or not os.path.isdir(folder):  # noqa: PTH112
+    if not os.path.isdir(folder):  # noqa: PTH112
         return
-    with contextlib.suppress(Exception):
-        _start(package, folder)
+    if _concerned(sys.orig_argv) or (sys.orig_argv[-1] == "-" and _named(package)):
+        with contextlib.suppress(Exception):
+            _start(package, folder)
+
+
+def _named(package: str) -> bool:
+    """Whether a program of lumienv's is on standard input; if so, Python finds it there by its file's name.
+
+    It has not been read yet. What takes its place does the same, at the same time, in the same namespace.
+    """
+    with open(0, "rb", closefd=False) as stream:
+        text = stream.read()
+    found = False
+    for path in (f"{package}/{name}" for name in _FED):
+        with open(path, "rb") as file:  # noqa: PTH123
+            program = file.read()
+        if text.endswith(program):
+            read = f"exec(compile(open({path!r}, encoding='utf-8').read(), {path!r}, 'exec'))\n"
+            text, found = text.removesuffix(program) + read.encode(), True
+            break
+    place = os.memfd_create("program")
+    os.write(place, text)
+    os.lseek(place, 0, os.SEEK_SET)
+    os.dup2(place, 0)
+    os.close(place)
+    return found
 
 
 def _start(package: str, folder: str) -> None:
     import coverage
 
+    # The test run alone looks for modules that nobody imports: that takes longer than to start lumienv.
+    whole = any(os.path.basename(word) == "pytest" for word in sys.orig_argv)  # noqa: PTH119
     measured = coverage.Coverage(
         data_file=f"{folder}/coverage",
         data_suffix=True,
         branch=True,
-        source=[package],
+        source=[package] if whole else None,
+        include=None if whole else [f"{package}/*"],
         auto_data=False,
         config_file=False,
         messages=False,

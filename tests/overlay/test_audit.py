@@ -46,7 +46,7 @@ def audit(tree: Path, own: Mapping[str, str]) -> dict[str, Any]:
     ask = {"prefix": str(tree), "own": own, "processors": 2, "inspection": ""}
     text = files("lumienv.overlay").joinpath("audit.py").read_text()
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-"],
+        [sys.executable, "-I", "-"],  # in a container with -S: then this Python's could not be measured
         input=f"ASK = {json.dumps(ask)!r}\n{text}",
         capture_output=True,
         text=True,
