@@ -3,9 +3,11 @@
 import os
 import shutil
 import subprocess
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 VERSIONS = ("3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 
@@ -41,3 +43,10 @@ def each_interpreter(*versions: str) -> list[object]:
         for version in versions or VERSIONS
         for found in [find_interpreter(version)]
     ]
+
+
+def skip_where_packaging_does_not_run(version: str) -> None:
+    """Leave a test out that has an older Python import the packaging of this one."""
+    needed = metadata("packaging")["Requires-Python"]
+    if version not in SpecifierSet(needed):
+        pytest.skip(f"packaging needs Python {needed}")

@@ -7,13 +7,11 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from importlib.metadata import metadata
 from pathlib import Path
 
 import packaging
 import pytest
-from interpreters import each_interpreter
-from packaging.specifiers import SpecifierSet
+from interpreters import each_interpreter, skip_where_packaging_does_not_run
 
 from lumienv.errors import ImageError, LumienvError
 from lumienv.image.base import host_base
@@ -114,9 +112,7 @@ def test_every_marker_of_pep_508_is_there(snapshot: Snapshot) -> None:
 
 
 def test_the_markers_are_those_that_packaging_finds_there(venv: Path, snapshot: Snapshot) -> None:
-    needed = metadata("packaging")["Requires-Python"]
-    if snapshot.python.version not in SpecifierSet(needed):
-        pytest.skip(f"packaging needs Python {needed}")
+    skip_where_packaging_does_not_run(snapshot.python.version)
     program = (
         "import sys, json; sys.path.insert(0, sys.argv[1])\n"
         "from packaging.markers import default_environment\n"
