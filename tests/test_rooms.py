@@ -141,6 +141,12 @@ def test_no_module_has_more_than_one_job() -> None:
     assert {module: count for module, count in lines.items() if count > LONGEST} == {}
 
 
+def test_every_folder_of_tests_is_among_those_that_run(request: pytest.FixtureRequest) -> None:
+    passed_over = request.config.getini("norecursedirs")
+    folders = {path.parent for path in Path(__file__).parent.rglob("test_*.py")}
+    assert [path for path in folders if any(path.match(pattern) for pattern in passed_over)] == []
+
+
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_every_module_says_what_it_is_for(module: str) -> None:
     assert ast.get_docstring(ast.parse(MODULES[module].read_text(encoding="utf-8")))
