@@ -40,8 +40,10 @@ def _concerned(words: list[str]) -> bool:
 
 def start(package: str, folder: str) -> None:
     """Measure this process, if it is one that counts; called while Python starts."""
-    if not os.path.isdir(folder):  # noqa: PTH112
+    # A site directory may be come to twice.
+    if getattr(sys, _NAME, False) or not os.path.isdir(folder):  # noqa: PTH112
         return
+    setattr(sys, _NAME, True)
     if _concerned(sys.orig_argv) or (sys.orig_argv[-1] == "-" and _named(package)):
         with contextlib.suppress(Exception):
             _start(package, folder)
