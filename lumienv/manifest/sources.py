@@ -5,7 +5,7 @@ are spelled in it ("Direct references"; pip documentation, "VCS Support").
 """
 
 import re
-from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
 
 from lumienv.manifest import ARCHIVES, Source
 
@@ -15,7 +15,7 @@ _GIT_SCHEMES = ("https", "http", "ssh", "git", "file")
 
 def source_of_url(url: str) -> Source:
     """The source that a URL means. Raises ValueError, whose text completes "it …"."""
-    parts = urlsplit(url)
+    parts = _parts(url)
     fragment = parse_qs(parts.fragment)
     subdirectory = fragment.get("subdirectory", [""])[0]
     bare = parts._replace(fragment="")
@@ -40,7 +40,7 @@ def git_source(location: str, revision: str = "", subdirectory: str = "") -> Sou
     if "://" not in location and ":" in location and not location.startswith(("/", ".")):
         host, _, path = location.partition(":")  # the way of scp, as hosts show it: git@example.org:group/x
         location = f"ssh://{host}/{path}"
-    parts = urlsplit(location)
+    parts = _parts(location)
     if parts.scheme not in _GIT_SCHEMES or not parts.path.strip("/"):
         raise ValueError("is no address of a git repository (https://…, ssh://…, file:///…)")
     if revision.startswith("-"):
@@ -51,7 +51,7 @@ def git_source(location: str, revision: str = "", subdirectory: str = "") -> Sou
 
 def url_source(location: str, subdirectory: str = "") -> Source:
     """A wheel or source distribution at a URL. Raises ValueError as `source_of_url` does."""
-    parts = urlsplit(location)
+    parts = _parts(location)
     if parts.scheme not in ("https", "http", "file") or not (parts.netloc or parts.scheme == "file"):
         raise ValueError("is no address that lumienv can fetch from (https://…, git+https://…, file:///…)")
     if not unquote(parts.path).endswith(ARCHIVES):
@@ -66,6 +66,13 @@ def without_secret(text: str) -> str:
     return _USER.sub(r"\1", text)
 
 
+def _parts(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:  # a half bracket, say: what Python says of it fits no sentence
+        raise ValueError("is no address (https://…, git+https://…, file:///…)") from None
+
+
 def _promised(fragment: str) -> str:
     """The hash behind a URL, which pip checks too (its documentation, "Secure installs"); empty: none."""
     for name, values in parse_qs(fragment).items():
@@ -77,7 +84,7 @@ def _promised(fragment: str) -> str:
 
 
 def _refuse_password(location: str) -> None:
-    parts = urlsplit(location)
+    parts = _parts(location)
     if parts.password is not None or (parts.username is not None and parts.scheme in ("http", "https")):
         raise ValueError(
             "contains a user name or password, which would be shared with this file: put them into ~/.netrc"

@@ -63,8 +63,8 @@ def entry_of(word: str, asked: Asked) -> Entry:
 
 def _remote(url: str, asked: Asked) -> Entry:
     """An address alone: its name is in it, or has to be told."""
-    parts = urlsplit(url)
     source = _source(url, "the address")
+    parts = urlsplit(url)
     filename = unquote(parts.path.rpartition("/")[2])
     name = parse_qs(parts.fragment).get("egg", [""])[0] or name_in_file(filename)
     if not name:

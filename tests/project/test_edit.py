@@ -1,8 +1,10 @@
 """`add` and `remove`: what is written, and that it is both files or neither."""
 
+import re
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -171,6 +173,34 @@ def test_addresses_are_taken_apart(project: Project) -> None:
     assert manifest.sources["lib2"].revision == "v2"
 
 
+def test_each_kind_of_source_is_written_as_sources_have_it(project: Project, place: Place) -> None:
+    lib = place.directory / "lib"
+    lib.mkdir()
+    (lib / "setup.cfg").write_text("[metadata]\nname = lib\n")
+    (place.directory / "tiny-1.0.tar.gz").write_bytes(b"")
+    sha = "0" * 64
+    words = [
+        "mine @ ./lib",
+        str(lib),
+        "./tiny-1.0.tar.gz",
+        f"far @ file://{place.directory}/far",
+        f"https://example.org/w/pack-1.0-py3-none-any.whl#sha256={sha}",
+        "git+https://example.org/g/mono@v1#egg=part&subdirectory=part",
+        "git+ssh://git@example.org/g/own.git#egg=own",
+    ]
+    add(project, Told(), words, here=place.directory, frozen=True, revision=None)
+    data = tomllib.loads(Path(project.manifest.path).read_text())
+    assert data["sources"] == {
+        "mine": {"path": "./lib"},
+        "lib": {"path": str(lib)},
+        "tiny": {"path": "./tiny-1.0.tar.gz"},
+        "pack": {"url": f"https://example.org/w/pack-1.0-py3-none-any.whl#sha256={sha}"},
+        "part": {"git": "https://example.org/g/mono", "rev": "v1", "subdirectory": "part"},
+        "own": {"git": "ssh://git@example.org/g/own.git"},
+    }
+    assert f"far @ file://{place.directory}/far" in data["dependencies"]
+
+
 def test_an_index_is_named_for_the_package(project: Project, place: Place) -> None:
     path = Path(project.manifest.path)
     path.write_text(TEXT + f'[[index]]\nname = "group"\nurl = "{place.server.url}"\nexplicit = true\n')
@@ -236,13 +266,31 @@ def test_a_requirements_file_is_added_line_by_line(project: Project, place: Plac
         ("thing", {"editable": True}, "--editable is for folders"),
         ("thing", {"revision": {"tag": "v1"}}, "--tag is for git repositories"),
         ("thing", {"group": "-x"}, "no dependency group can be called"),
+        ("./lib", {"revision": {"tag": "v1"}}, "--tag says nothing of ./lib, which is on this machine"),
+        ("./lib[not ok]", {}, "is not a requirement"),
+        ("./bare", {}, "no package's name can be told from ./bare"),
+        ("./odd.whl", {}, "no package's name can be told from ./odd.whl"),
+        ("./odd.whl", {"editable": True}, "is a file: only a folder can be editable"),
+        ("git+https://example.org/a#egg=a", {"editable": True}, "--editable says nothing of a, which comes"),
+        ("https://example.org/a-1-py3-none-any.whl", {"revision": {"rev": "1"}}, "--rev is for git"),
+        ("git+https://[half/a#egg=a", {}, "the address is no address"),
+        ("a @ https://[half/a-1.0.tar.gz", {}, "the address of a is no address"),
+        ("a @ https://example.org/page", {}, "names no wheel and no source distribution"),
+        ("a @ https://example.org/a-1.0.tar.gz#md5=00", {}, "a hash that lumienv does not check"),
+        ("a @ git+ftp://example.org/a", {}, "is no address of a git repository"),
+        ("a @ git+https://example.org/a@-x", {}, "names a revision that git cannot have: -x"),
     ],
 )
 def test_words_that_mean_nothing_are_refused_and_no_secret_is_said(
     project: Project, place: Place, word: str, options: dict, message: str
 ) -> None:
+    for name in ("lib", "bare"):
+        (place.directory / name).mkdir()
+    (place.directory / "lib" / "setup.cfg").write_text("[metadata]\nname = lib\n")
+    (place.directory / "bare" / "setup.py").write_text("")
+    (place.directory / "odd.whl").write_text("")
     before = both(project)
-    with pytest.raises(UsageError, match=message) as caught:
+    with pytest.raises(UsageError, match=re.escape(message)) as caught:
         add(project, Told(), [word], here=place.directory, **options)
     assert "secret" not in str(caught.value)
     assert both(project) == before
