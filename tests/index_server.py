@@ -39,7 +39,9 @@ class Behaviour:
     formats: Literal["both", "json", "html"] = "both"
     sidecars: bool = False  # PEP 658
     sidecar_hashes: bool = True
-    ranges: Literal["all", "no-suffix", "no-explicit", "none"] = "all"
+    # The last two are servers, or proxies before them, that get ranges wrong.
+    ranges: Literal["all", "no-suffix", "no-explicit", "none", "unnamed", "too-short"] = "all"
+    lengths: bool = True  # else a file ends where the connection does
     sizes: bool = True
     hashes: bool = True
     password: tuple[str, str] | None = None
@@ -266,6 +268,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.answer(416, b"", "text/plain", {"Content-Range": f"bytes */{len(body)}"})
             return
         stretch = {"Content-Range": f"bytes {start}-{end - 1}/{len(body)}"}
+        if index.ranges == "unnamed":
+            stretch = {"Content-Range": "bytes */*"}
+        if index.ranges == "too-short":
+            end = (start + end) // 2
         self.answer(206, body[start:end], "application/octet-stream", stretch)
 
     def answer(
@@ -273,8 +279,10 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> None:
         self.send_response(status)
         self.send_header("Content-Type", content_type)
-        if body is not None:
+        if body is not None and self.server.index.lengths:
             self.send_header("Content-Length", str(len(body)))
+        elif body is not None:
+            self.send_header("Connection", "close")
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.end_headers()

@@ -91,6 +91,27 @@ def test_metadata_is_read_from_the_wheels_tail_when_the_page_offers_none(
     assert len(fetched_from(server)) == requests
 
 
+@pytest.mark.parametrize("ranges", ["unnamed", "too-short"])
+@pytest.mark.parametrize("sizes", [True, False])
+def test_where_a_server_gets_ranges_wrong_the_whole_wheel_is_read(
+    server: IndexServer, wheels: Path, client_of: ClientOf, ranges: str, sizes: bool
+) -> None:
+    make_wheel(wheels, "thing", "1.0", ["a>=1"], padding=BIG)
+    server.ranges, server.sizes = ranges, sizes  # type: ignore[assignment]
+    client = client_of(server.url)
+    assert client.metadata(only_file(client)).result().requires_dist == ("a>=1",)
+    assert fetched_from(server)[-1] == "all"
+
+
+def test_a_whole_wheel_may_come_without_its_length(
+    server: IndexServer, wheels: Path, client_of: ClientOf
+) -> None:
+    make_wheel(wheels, "thing", "1.0", ["a>=1"], padding=BIG)
+    server.ranges, server.lengths = "none", False
+    client = client_of(server.url)
+    assert client.metadata(only_file(client)).result().requires_dist == ("a>=1",)
+
+
 def test_metadata_at_the_wheels_start_takes_one_more_range(
     server: IndexServer, wheels: Path, client_of: ClientOf
 ) -> None:
