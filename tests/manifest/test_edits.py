@@ -137,6 +137,21 @@ def test_a_source_goes_with_its_only_package(style: str, newline: str) -> None:
     assert ("# of the image" in text) == ("# of the image" in edited.text)
 
 
+def test_under_a_header_alone_a_source_gets_a_table_of_its_own() -> None:
+    text = f'dependencies = ["a"]\n[sources] # none yet\n\n{IMAGE}'
+    edited = added_to(text, [Entry(Requirement("mylib"), LOCAL)]).text
+    table = '\n[sources.mylib]\npath = "./mylib"\neditable = true\n'
+    assert edited == text.replace('["a"]', '["a", "mylib"]') + table
+
+
+def test_under_a_header_alone_a_group_becomes_its_first_line() -> None:
+    text = f"[ dependency-groups ] # ours\n\n{IMAGE}"
+    assert add(text, "pytest", group="dev") == text.replace("# ours\n", '# ours\ndev = ["pytest"]\n')
+    with pytest.raises(ManifestError, match="cannot edit without changing more of it") as caught:
+        add(text.replace("dependency-groups", '"dependency-groups"'), "pytest", group="dev")
+    assert caught.value.hint == "edit it yourself, then type: lumienv sync"
+
+
 def test_a_source_stays_while_a_group_has_the_package() -> None:
     text = 'dependencies = ["a"]\ndependency-groups.dev = ["a"]\n[sources]\na = { path = "./a" }\n'
     edited = without(text, ["a"])
