@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -15,10 +16,12 @@ from interpreters import each_interpreter, skip_where_packaging_does_not_run
 
 from lumienv.errors import ImageError, LumienvError
 from lumienv.image.base import host_base
-from lumienv.image.probing import take_snapshot
+from lumienv.image.probe import MARK
+from lumienv.image.probing import probe_source, take_snapshot
 from lumienv.image.snapshot import Base, ImageScript, Snapshot
 from lumienv.runtime import Command, Surroundings
 from lumienv.runtime.host import Host
+from lumienv.runtime.process import answered
 
 PEP_508 = {
     *("implementation_name", "implementation_version", "os_name", "platform_machine"),
@@ -102,6 +105,44 @@ def test_the_probe_tells_what_the_interpreter_says_of_itself(venv: Path, snapsho
     assert python.implementation == "cpython"
     assert [Path(entry).name for entry in python.site_packages] == ["site-packages"]
     assert python.site_packages[0].startswith(str(venv))
+
+
+def test_what_an_images_own_pythonpath_leads_to_is_read_whatever_its_kind(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    (tmp_path / "bin").mkdir()
+    write_distributions(tmp_path, site)
+    env = {
+        "PATH": str(tmp_path / "bin"),
+        "PYTHONPATH": f"{site}:{tmp_path / 'gone'}",
+        "LUMIENV_PROBE_PARENT": str(os.getpid()),
+        "LUMIENV_PROBE_KIND": "command",
+        "LUMIENV_PROBE_COMMAND": "source /opt/enter",
+        "CC": "gcc-9",
+    }
+    done = subprocess.run(
+        [sys.executable, "-"], input=probe_source(), env=env, capture_output=True, text=True, check=True
+    )
+    facts = answered(MARK, done.stdout)
+    assert facts is not None
+    assert facts["python"]["site_packages"][0] == str(site)
+    found = {one["name"]: one for one in facts["packages"] if one["location"] == str(site)}
+    assert found.keys() == {"Modern_Thing", "oldish", "ancient"}
+    modern = found["Modern_Thing"]
+    assert (modern["extras"], modern["installer"]) == (["fast"], "pip")
+    assert modern["modules"] == ["_modern", "modern", "single"]
+    assert found["oldish"]["modules"] == ["oldish"]
+    assert found["oldish"]["requires"] == [
+        "six",
+        'futures; (python_version < "3")',
+        'lxml>=4; extra == "extra"',
+    ]
+    assert {"name": "modern", "entry": "modern.cli:main"} in facts["scripts"]
+    assert facts["compilers"] == {"cc": "gcc-9"}
+    activation = facts["activation"]
+    assert (activation["kind"], activation["command"]) == ("command", "source /opt/enter")
+    assert activation["after"]["PYTHONPATH"] == env["PYTHONPATH"]
+    assert activation["before"].get("PYTHONPATH") != env["PYTHONPATH"], "those of the waiting process"
 
 
 def test_every_marker_of_pep_508_is_there(snapshot: Snapshot) -> None:
