@@ -301,6 +301,5 @@ def _is_place(text: str) -> bool:
 
 def _gone(url: str) -> str:
     """The path of a `file:` address that leads nowhere on this machine; empty for any other address."""
-    parts = urlsplit(url)
-    path = unquote(parts.path) if parts.scheme == "file" else ""
+    path = unquote(urlsplit(url).path) if url.startswith("file:") else ""
     return path if path and not Path(path).exists() else ""
