@@ -348,6 +348,8 @@ _NASTY = st.sampled_from(
 )
 _UTF8 = st.one_of(_NASTY, _TEXT)
 _ANY = st.one_of(_UTF8, _BYTES)
+# What a runtime would lose is written by a shell in the container: test_torture sends that through a real one.
+_KEPT = _UTF8.filter(lambda value: not any(part in value for part in ("\x80", "\x81", "\r\n")))
 _NAME = st.from_regex(r"[A-Z_][A-Z0-9_]{0,6}", fullmatch=True).filter(
     lambda name: (
         name not in ("_", "PATH", "HOME", "PWD", "OLDPWD", "SHLVL", "LC_CTYPE", "IFS", "PPID", "OPTIND")
@@ -358,7 +360,7 @@ _NAME = st.from_regex(r"[A-Z_][A-Z0-9_]{0,6}", fullmatch=True).filter(
 @examples(60)
 @given(
     command=st.lists(_UTF8, min_size=1, max_size=4),
-    env=st.dictionaries(_NAME, _UTF8, max_size=4),
+    env=st.dictionaries(_NAME, _KEPT, max_size=4),
     inherited=st.dictionaries(_NAME.map("SINGULARITYENV_{}".format), _TEXT, max_size=3),
 )
 def test_a_shell_that_reads_the_printed_line_runs_the_same(

@@ -38,7 +38,8 @@ def seen(here: Checkup, toml: str = HOST, status: Status = UP_TO_DATE, **more: o
 
 
 def test_an_image_that_is_gone_is_a_problem(here: Checkup) -> None:
-    gone = replace(UP_TO_DATE, image=ImageStatus("x.sif", problem="x.sif does not exist"))
+    image = ImageStatus("x.sif", problem="x.sif does not exist")
+    gone = replace(UP_TO_DATE, image=image, remedy="lumienv image list")
     assert told(check_image, seen(here, status=gone)) == [
         "problem image: x.sif does not exist → lumienv image list"
     ]

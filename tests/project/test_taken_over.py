@@ -150,7 +150,7 @@ def test_any_environment_yml_becomes_a_manifest_that_can_be_read(
     path.write_text(yaml.safe_dump({"dependencies": entries, "variables": variables}), encoding="utf-8")
     taken = read_environment(path, tmp_path)
     read_back(taken)
-    assert all(name in taken.env or f"the variable {name} " in str(taken.notes) for name in variables or {})
+    assert all(name in taken.env or f"variable {name} (" in str(taken.notes) for name in variables or {})
 
 
 @given(st.binary(max_size=40))
