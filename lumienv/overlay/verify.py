@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from packaging.utils import canonicalize_name, canonicalize_version
+from packaging.version import Version
 
 from lumienv.errors import StoreError
 from lumienv.image.snapshot import ImagePackage, Snapshot
@@ -70,7 +71,9 @@ def failed_import(name: str, module: str, reason: str, culprit: str, versions: M
     version = versions.get(canonicalize_name(culprit))
     if version is None:
         return said
-    constraint = f'constraints = ["{culprit}<{version}"]'
+    # What a package was built against changes with its first number: one release older would fail alike.
+    older = Version(version).major or version
+    constraint = f'constraints = ["{culprit}<{older}"]'
     return f"{said}\n  raised in {culprit} {version}; an older one may do: [resolve] {constraint}"
 
 

@@ -1,5 +1,7 @@
 """What people add to the PyTorch images, from the real package index."""
 
+import re
+
 import pytest
 from workspace import locked
 
@@ -47,7 +49,7 @@ def test_a_release_that_is_too_new_for_the_image_is_named_with_a_line_to_type(la
 
     assert said.status == 0
     assert "import pyarrow (pyarrow) fails here: ImportError: pyarrow requires NumPy 2" in said.err
-    assert '[resolve] constraints = ["pyarrow<' in said.err
+    assert re.search(r'\[resolve\] constraints = \["pyarrow<\d+"\]', said.err)
 
 
 def test_a_package_that_fails_to_import_here_is_said_but_does_not_stop_the_sync(lab, workspace):
