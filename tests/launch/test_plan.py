@@ -348,7 +348,7 @@ _NASTY = st.sampled_from(
 )
 _UTF8 = st.one_of(_NASTY, _TEXT)
 _ANY = st.one_of(_UTF8, _BYTES)
-# What a runtime would lose is written by a shell in the container: test_torture sends that through a real one.
+# What a runtime would lose is written by a shell in the container: test_torture sends that through one.
 _KEPT = _UTF8.filter(lambda value: not any(part in value for part in ("\x80", "\x81", "\r\n")))
 _NAME = st.from_regex(r"[A-Z_][A-Z0-9_]{0,6}", fullmatch=True).filter(
     lambda name: (
