@@ -1,17 +1,13 @@
 """Run the real `lumienv` program, in an environment that holds nothing of the caller's."""
 
-import fcntl
 import os
-import pty
-import struct
 import subprocess
 import sys
 import sysconfig
-import termios
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
+import recording
 from answers import check_answer
 
 _SCRIPT = Path(sysconfig.get_path("scripts")) / "lumienv"
@@ -46,18 +42,6 @@ def lumienv(
 
 def on_terminal(*words: str, cwd: Path, env: Mapping[str, str], columns: int, lines: int) -> str:
     """What `lumienv words…` writes on a terminal of this size, with `\\n` as the end of a line."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     terminal = {**env, "TERM": "xterm"}
     terminal.pop("NO_COLOR", None)
-    started = subprocess.Popen(
-        [*PROGRAM, *words], cwd=cwd, env=terminal, stdin=theirs, stdout=theirs, stderr=theirs
-    )
-    os.close(theirs)
-    written = b""
-    with suppress(OSError):  # that is how Linux tells that the other side is closed
-        while part := os.read(ours, 4096):
-            written += part
-    os.close(ours)
-    started.wait()
-    return written.decode().replace("\r\n", "\n")
+    return recording.on_terminal([*PROGRAM, *words], cwd, terminal, width=columns, height=lines)[1]

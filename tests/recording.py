@@ -43,13 +43,14 @@ def on_terminal(
     environ: Mapping[str, str],
     answers: Sequence[tuple[str, str]] = (),
     width: int = WIDTH,
+    height: int = 40,
 ) -> tuple[int, str]:
-    """The exit status of a program, and all that it writes to its terminal of `width` columns.
+    """The exit status of a program, and all that it writes to its terminal of so many columns and lines.
 
     Of each of `answers` the second is typed as soon as the first is shown.
     """
     ours, its = pty.openpty()
-    ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
+    ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
     process = subprocess.Popen(
         command,
         cwd=cwd,

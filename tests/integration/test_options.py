@@ -1,7 +1,5 @@
 """The options that every command takes do for each of them what they say, through the real program."""
 
-import os
-import pty
 import re
 import shutil
 import sys
@@ -10,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from image_registry import write_layer, write_layout
 from index_server import IndexServer
+from recording import on_terminal
 from reference import leaves, options_of
 from wheels import make_wheel
 from workspace import Said, Workspace, make_workspace
@@ -53,6 +53,7 @@ CALLS = {
     "image list": Call(project=False),
     "image show": Call(coloured="no"),
     "image diff": Call("snapshot.json", coloured="out"),
+    "image pull": Call("--print oci:layout", project=False, coloured="no"),
     "image freeze": Call("-o -", coloured="no"),
     "image suggest": Call("snapshot.json"),
     "doctor": Call(),
@@ -126,6 +127,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         project.lock_path.rename(project.directory / "old.toml")
         project.write(f'host = "{sys.executable}"', ["thing"], '[dependency-groups]\nmore = ["other"]\n')
         (project.directory / "requirements.txt").write_text("thing\n")
+        write_layer(wheels, place / "layer")
+        write_layout(project.directory / "layout", place / "layer")
         project.lumienv("sync")
         project.lumienv("image", "freeze", "-o", "snapshot.json")
         text = (project.directory / "snapshot.json").read_text()
@@ -169,12 +172,13 @@ def _with_files(scene: Scene, folder: Path) -> Path:
     folder.mkdir()
     for file in ("requirements.txt", "old.toml", "snapshot.json"):
         shutil.copy(scene.project.directory / file, folder)
+    shutil.copytree(scene.project.directory / "layout", folder / "layout")
     return folder
 
 
 def _timeless(text: str) -> str:
-    """Without what differs from one call to the next: seconds, and the order of a table's rows stays."""
-    return re.sub(r"\d+\.\d+ s\b", "", text)
+    """Without what differs from one call to the next: seconds, and where an archive lies that was named."""
+    return re.sub(r"\d+\.\d+ s\b|(?<=oci:)/\S+(?=/layout\b)", "", text)
 
 
 @EVERY
@@ -240,17 +244,4 @@ def test_without_progress_a_terminal_gets_lines_and_nothing_that_moves(scene: Sc
 
 def at_terminal(scene: Scene, words: list[str]) -> tuple[int, str]:
     """Exit status, and all that the program shows on a terminal."""
-    process, terminal = pty.fork()
-    if process == 0:
-        os.chdir(scene.project.directory)
-        command = scene.project.command(*words)
-        os.execve(command[0], command, scene.project.environment({}))  # noqa: S606
-    shown = b""
-    while True:
-        try:
-            read = os.read(terminal, 65536)
-        except OSError:  # the other end is closed
-            break
-        shown += read
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), shown.decode()
+    return on_terminal(scene.project.command(*words), scene.project.directory, scene.project.environment({}))
