@@ -80,6 +80,15 @@ def write_atomically(path: Path, content: bytes, *, mode: int | None = None, new
         raise
 
 
+def user_path(written: str | Path) -> Path:
+    """A path as a user has written it: `~` is their home, `~name` that of a user whom this machine knows.
+
+    Any other `~name` is what a file is called: pathlib's own `expanduser` gives up there, and takes `./~name`
+    for a home.
+    """
+    return Path(os.path.expanduser(written))  # noqa: PTH111
+
+
 def beside(path: Path) -> Path:
     """A name of this process's own beside `path`, for what is to replace it.
 

@@ -343,6 +343,23 @@ def test_a_manifest_that_is_wrong_is_a_sentence(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "lumienv.toml"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["image", "show", "~nobody-has-this-name/x.sif"],
+        ["init", "--image", "~nobody-has-this-name/x.json"],
+        ["init", "--host", "-r", "~nobody-has-this-name/x.txt"],
+    ],
+)
+def test_the_home_of_a_user_whom_nobody_knows_is_a_sentence(
+    tmp_path: Path, env: dict[str, str], words: list[str]
+) -> None:
+    done = lumienv(*words, cwd=tmp_path, env=env)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "~nobody-has-this-name/x" in done.stderr
+    assert "error in lumienv itself" not in done.stderr
+
+
 def test_a_lock_that_is_not_up_to_date_is_said_by_check(project: Path, env: dict[str, str]) -> None:
     (project / LOCK_NAME).unlink()
     done = lumienv("lock", "--check", cwd=project, env=env)

@@ -18,6 +18,7 @@ from lumienv.files import (
     one_writer,
     private_directory,
     remove_tree,
+    user_path,
     write_atomically,
 )
 
@@ -277,3 +278,12 @@ def test_a_file_that_cannot_be_written_is_named_as_the_user_knows_it(tmp_path: P
     with pytest.raises(OSError, match="No such file") as caught:
         write_atomically(path, b"")
     assert caught.value.filename == str(path)
+
+
+def test_a_home_is_that_of_a_user_whom_this_machine_knows_and_else_a_name_stays_a_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert user_path("~/a") == Path("/home/somebody/a")
+    assert user_path("~nobody-has-this-name/a") == Path("~nobody-has-this-name/a")
+    assert user_path("./~/a") == Path("~/a")

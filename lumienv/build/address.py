@@ -4,6 +4,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from lumienv.errors import BrokenReleaseError, ManifestError, PackageIndexError
+from lumienv.files import user_path
 from lumienv.index.credentials import place
 from lumienv.index.download import local_path
 from lumienv.index.wheelhouse import Kept, Wheelhouse
@@ -19,7 +20,7 @@ def is_wheel(filename: str) -> bool:
 
 def local_place(project: Path, name: str, location: str) -> Path:
     """The folder or file that a path in the manifest means. Raises ManifestError for nothing there."""
-    path = project / Path(location).expanduser()
+    path = project / user_path(location)
     if not path.exists():
         raise ManifestError(
             f"{name} comes from {location}, where there is nothing",

@@ -84,7 +84,7 @@ def _declared(typed: Typed) -> Names:
     data = _manifest(typed)
     group = "dev" if "--dev" in typed.values else next(iter(typed.values.get("--group", ())), None)
     lines = data.get("dependencies", []) if group is None else data["dependency-groups"][group]
-    return {_name(line): line for line in lines}
+    return {name: line for line in lines if (name := _name(line))}
 
 
 def _name(requirement: str) -> str:

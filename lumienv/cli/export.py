@@ -1,11 +1,11 @@
 """`lumienv export`"""
 
 import os
-from pathlib import Path
 
 import click
 
 from lumienv.cli.main import Common, common_options
+from lumienv.files import user_path
 from lumienv.project import open_project
 from lumienv.project.export import export
 from lumienv.ui import counted
@@ -50,7 +50,7 @@ def command(
     """
     output = common.output
     opened = open_project(common.project, os.environ, offline=common.offline)
-    path = Path(target).expanduser().absolute() if target and target != "-" else None
+    path = user_path(target).absolute() if target and target != "-" else None
     without = (*no_group, *(("dev",) if no_dev and "dev" in opened.manifest.groups else ()))
     made = export(
         opened,

@@ -10,6 +10,7 @@ import click
 
 from lumienv.cli.image_pull import command as pull
 from lumienv.cli.main import Commands, Common, common_options
+from lumienv.files import user_path
 from lumienv.ui import with_nulls
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def freeze(
     if target == "-":
         output.text(snapshot.saved().rstrip("\n"))
         return
-    path = Path(target or file_name(snapshot)).expanduser()
+    path = user_path(target or file_name(snapshot))
     save_snapshot(snapshot, path)
     output.result(
         f"saved the snapshot of {snapshot.image.name} ({len(snapshot.packages)} packages) in {path}"

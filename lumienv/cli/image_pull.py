@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lumienv.cli.main import Common, common_options
+from lumienv.files import user_path
 from lumienv.manifest import start_folder
 from lumienv.ui import Output, megabytes
 
@@ -50,7 +51,7 @@ def command(
         wanted_address(address, common.project, os.environ),
         load_site(os.environ, Path(start_folder(common.project, os.environ))),
         os.environ,
-        Path(target).expanduser().absolute() if target is not None else None,
+        user_path(target).absolute() if target is not None else None,
         https=not no_https,
         offline=common.offline,
     )

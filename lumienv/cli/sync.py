@@ -3,7 +3,6 @@
 import os
 import shlex
 import time
-from pathlib import Path
 from typing import Any
 
 import click
@@ -11,6 +10,7 @@ import click
 from lumienv.cli.lock import lock_data, show_lock
 from lumienv.cli.main import Common, common_options
 from lumienv.errors import StoreError, UsageError
+from lumienv.files import user_path
 from lumienv.overlay.launched import BIN
 from lumienv.project import Project, open_project
 from lumienv.project.foresee import check, would_sync
@@ -73,7 +73,7 @@ def command(
         opened,
         output,
         **wanted,
-        output=Path(target).expanduser().absolute() if target else None,
+        output=user_path(target).absolute() if target else None,
         locked=locked,
         frozen=frozen,
         share=share,

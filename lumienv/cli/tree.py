@@ -3,12 +3,12 @@
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
 from lumienv.cli.main import Common, common_options
 from lumienv.errors import UsageError
+from lumienv.files import user_path
 from lumienv.project import open_project
 from lumienv.project.graph import Graph, Line, Node, Twig, ends, inverted, reached, walk
 from lumienv.project.look import look
@@ -56,7 +56,7 @@ def command(
         raise UsageError(
             f"--html and {refused} contradict each other", hint="the page shows both ways, to every depth"
         )
-    page = Path(html).expanduser().absolute() if html is not None and html != "-" else None
+    page = user_path(html).absolute() if html is not None and html != "-" else None
     if page is not None:
         check_page(page)
     found = look(open_project(common.project, os.environ, offline=common.offline))

@@ -35,7 +35,7 @@ COMMANDS = {
 
 _INDEX = "[[index]] in lumienv.toml; the default is that of pip and uv: UV_DEFAULT_INDEX"
 _EXTRAS = 'extras stand with their package: lumienv add "PACKAGE[EXTRA]"'
-_ONLY = "--no-group leaves a group out; what is in [dependencies] is always there"
+_ONLY = "--no-group leaves a group out; what stands in dependencies is always there"
 OPTIONS = {
     "--with": "lumienv add PACKAGE: what runs is what was locked",
     "--extra": _EXTRAS,

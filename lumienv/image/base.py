@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lumienv.errors import ImageError
+from lumienv.files import user_path
 from lumienv.image.catalog import find_image
 from lumienv.image.hostpython import host_fingerprint
 from lumienv.image.pulled import pulled_image
@@ -27,7 +28,7 @@ def find_base(table: ImageTable, project: Path, site: Site, preferred: str | Non
         interpreter = os.path.expanduser(table.value)  # noqa: PTH111 - a bare name must stay bare
         return host_base(os.path.join(project, interpreter) if "/" in interpreter else interpreter)  # noqa: PTH118
     if table.kind == "path":
-        path = Path(os.path.normpath(project / Path(table.value).expanduser()))
+        path = Path(os.path.normpath(project / user_path(table.value)))
     elif table.kind == "uri":
         return pulled_base(parse_address(table.value), site.cache)
     elif table.kind == "name":

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lumienv.errors import PackageIndexError
+from lumienv.files import user_path
 from lumienv.index.settings import PipConfiguration
 
 # Where systems keep their certificates in one file. An OpenSSL that was built elsewhere (that of a Python
@@ -70,7 +71,7 @@ def ssl_context(environ: Mapping[str, str] = os.environ) -> ssl.SSLContext:
         path, setting = own
         try:
             # For a key with a password OpenSSL would ask on the terminal, in the middle of a download.
-            context.load_cert_chain(Path(path).expanduser(), password=lambda: b"")
+            context.load_cert_chain(user_path(path), password=lambda: b"")
         except (OSError, ssl.SSLError) as error:
             raise PackageIndexError(
                 f"cannot read the client certificate {path}",

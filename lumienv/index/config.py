@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit
 from packaging.utils import canonicalize_name
 
 from lumienv.errors import ContainerError, PackageIndexError
-from lumienv.files import private_directory
+from lumienv.files import private_directory, user_path
 from lumienv.index.credentials import Credentials, split_credentials
 from lumienv.index.settings import PipConfiguration, UvConfiguration
 from lumienv.sealed import read_sealed, write_sealed
@@ -76,7 +76,7 @@ def index_source(
     if folder is not None and (written in (".", "..") or written.startswith(("./", "../"))):
         relative, written = written, path_as_url(written, folder)
     elif written.startswith(("/", "~")):
-        written = Path(written).expanduser().as_uri()
+        written = user_path(written).absolute().as_uri()
     try:
         bare, credentials = split_credentials(written)
     except ValueError:

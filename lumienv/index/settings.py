@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from lumienv.errors import PackageIndexError
+from lumienv.files import user_path
 
 SYSTEM_FILE = Path("/etc/pip.conf")
 
@@ -45,7 +46,7 @@ class PipConfiguration:
         found += [SYSTEM_FILE, home / ".pip" / "pip.conf", own / "pip" / "pip.conf"]
         found += [prefix / "pip.conf"]
         if named:
-            found.append(Path(named).expanduser())
+            found.append(user_path(named))
         return found
 
     @cached_property

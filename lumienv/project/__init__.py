@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from lumienv.errors import ContainerError
-from lumienv.files import private_directory
+from lumienv.files import private_directory, user_path
 from lumienv.image.base import find_base
 from lumienv.image.probing import take_snapshot
 from lumienv.image.saved import read_snapshot
@@ -109,7 +109,7 @@ def saved_snapshot(project: Project) -> Snapshot | None:
     if project.snapshot is not None:
         return read_snapshot(project.snapshot)
     if table.kind == "snapshot":
-        return read_snapshot(project.manifest.directory / Path(table.value).expanduser())
+        return read_snapshot(project.manifest.directory / user_path(table.value))
     return None
 
 

@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from lumienv.errors import ImageError, ManifestError, PackageIndexError
+from lumienv.files import user_path
 from lumienv.image.base import pulled_base, sif_base
 from lumienv.image.catalog import find_image
 from lumienv.image.probing import take_snapshot
@@ -45,7 +46,7 @@ def image_base(image: str, environ: Mapping[str, str]) -> Base:
             raise ImageError(f"IMAGE {error}", hint="lumienv image pull docker://org/image:tag") from None
         return pulled_base(address, load_site(environ).cache)
     if "/" in image or Path(image).is_file():
-        return sif_base(Path(image).expanduser().absolute())
+        return sif_base(user_path(image).absolute())
     return sif_base(find_image(image, {}, load_site(environ).image_folders).path)
 
 

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
 from lumienv.errors import ManifestError, PackageIndexError
+from lumienv.files import user_path
 from lumienv.image.names import parse
 from lumienv.image.saved import read_snapshot
 from lumienv.image.snapshot import Snapshot
@@ -74,7 +74,7 @@ def snapshot_called(image: str, environ: Mapping[str, str]) -> Snapshot:
     Raises ImageError, ContainerError.
     """
     if image.endswith(".json"):
-        return read_snapshot(Path(image).expanduser())
+        return read_snapshot(user_path(image))
     return snapshot_of_image(image, environ)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from lumienv.errors import ImageError, LumienvError, ManifestError
-from lumienv.files import disk_errors, write_atomically
+from lumienv.files import disk_errors, user_path, write_atomically
 from lumienv.image.base import pulled_base, sif_base
 from lumienv.image.catalog import SELECTORS, FoundImage, find_image, list_images
 from lumienv.image.names import ImageName, parse
@@ -82,7 +82,7 @@ class InitOutcome:
 
 def new_folder(project: str | None, directory: str | None) -> Path:
     """Where the project is to be; it need not exist. Raises ManifestError where there is one already."""
-    folder = Path(os.path.normpath(Path.cwd() / (project or "") / Path(directory or "").expanduser()))
+    folder = Path(os.path.normpath(Path.cwd() / (project or "") / user_path(directory or "")))
     if os.path.lexists(folder / FILE_NAME):
         raise _there_already(folder)
     if folder.exists() and not folder.is_dir():
@@ -157,7 +157,7 @@ def chosen_by_words(
         return Chosen({"host": _from(folder, host) if "/" in host else host})
     assert image is not None
     if image.endswith(".json"):
-        snapshot = read_snapshot(Path(image).expanduser())
+        snapshot = read_snapshot(user_path(image))
         provided = _provided(snapshot, parse(snapshot.image.name))
         return Chosen(
             {"snapshot": _from(folder, image)}, snapshot.image.name, provided, snapshot.python.version
@@ -165,7 +165,7 @@ def chosen_by_words(
     if "://" in image:
         return _in_registry(image, site)
     if "/" in image or Path(image).is_file():
-        path = Path(image).expanduser()
+        path = user_path(image)
         sif_base(path.absolute())
         return _chosen(
             {"path": _from(folder, image)}, _offer(FoundImage(path.absolute(), parse(path.name)), site)
@@ -201,7 +201,7 @@ def import_files(files: Sequence[str], folder: Path) -> Imported:
     """What requirements files and `environment.yml`s ask for. Raises ManifestError."""
     found = Imported()
     for file in files:
-        found += read_file(Path(file).expanduser().absolute(), folder)
+        found += read_file(user_path(file).absolute(), folder)
     return found
 
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from packaging.requirements import InvalidRequirement, Requirement
 
 from lumienv.errors import UsageError
+from lumienv.files import user_path
 from lumienv.manifest import ARCHIVES, Source
 from lumienv.manifest.edits import Entry, SourceTable
 from lumienv.manifest.sources import source_of_url, without_secret
@@ -113,7 +114,7 @@ def _source(url: str, what: str) -> Source:
 def _local(word: str, asked: Asked, name: str | None) -> Entry:
     """A folder or archive of this machine, with extras behind it as pip has them: `./folder[audio]`."""
     path, _, extras = word.removesuffix("]").partition("[") if word.endswith("]") else (word, "", "")
-    place = asked.here / Path(path).expanduser()
+    place = asked.here / user_path(path)
     if not place.exists():
         raise UsageError(
             f"there is no folder or file {path}", hint="names of packages are written without a slash"

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 from packaging.requirements import InvalidRequirement, Requirement
 
 from lumienv.errors import ManifestError
+from lumienv.files import user_path
 from lumienv.manifest import ARCHIVES, IndexTable
 from lumienv.manifest.sources import source_of_url, without_secret
 from lumienv.project.imported import Imported
@@ -152,8 +153,8 @@ class _Reader:
             self.left_out(where, line, _NEEDLESS.get(name, "an option of pip's alone"))
 
     def included(self, line: str, written: str, where: str, beside: Path, *, constraints: bool) -> None:
-        path = Path(os.path.realpath(beside / written))
-        if not written:
+        path = Path(os.path.realpath(beside / written.partition("\0")[0]))
+        if not written or "\0" in written:
             self.left_out(where, line, "it names no file")
         elif "://" in written:
             self.left_out(where, line, "nothing is fetched: save it, and name it with -r")
@@ -238,7 +239,7 @@ class _Reader:
             self.address(place, behind, where, editable=editable)
             return
         written = place.removeprefix("file://").removeprefix("file:").partition("#")[0]
-        path = beside / Path(written).expanduser()
+        path = beside / user_path(written)
         name = name_in_file(path.name) if path.name.endswith(ARCHIVES) else name_in_folder(path)
         if not name:
             self.left_out(where, place, "its name is not known: write it, and [sources] NAME = { path = … }")

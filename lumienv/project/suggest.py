@@ -4,9 +4,9 @@ import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from lumienv.errors import BrokenReleaseError, ContainerError, ImageError, LockError, ManifestError
+from lumienv.files import user_path
 from lumienv.image.known import KnownImage, known_images
 from lumienv.image.probing import take_snapshot
 from lumienv.image.saved import read_snapshot
@@ -102,7 +102,7 @@ _Tried = tuple[Suggestion, Snapshot | None]
 
 def _given(files: Sequence[str]) -> Iterator[_Tried]:
     for file in files:
-        snapshot = read_snapshot(Path(file).expanduser())
+        snapshot = read_snapshot(user_path(file))
         words = f"lumienv lock --snapshot {file}"
         yield Suggestion(snapshot.image.name, file, words, NOT_PROBED), snapshot
 

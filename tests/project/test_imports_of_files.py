@@ -132,6 +132,7 @@ def test_a_file_that_is_not_there_is_named_with_who_names_it(tmp_path: Path) -> 
     ("option", "why"),
     [
         ("-r ../secret.txt", "it lies elsewhere"),
+        ("-r no\0name.txt", "it names no file"),
         ("-c ../secret.txt", "it lies elsewhere"),
         ("-r link.txt", "it lies elsewhere"),
         ("-r /proc/self/environ", "it lies elsewhere"),
