@@ -1,7 +1,8 @@
 #!/bin/bash
 # Run every check: ruff, mypy, the documentation, the unit tests, and the integration tests as the caller and as an
-# unprivileged user; and, behind all of them, that no command or option was left out (tests/exercised.py). As root on Debian it first sets up the laboratory (tests/lab) that the
-# integration tests need; elsewhere they skip what is missing, with the reason.
+# unprivileged user; and, behind all of them, that no command or option was left out (tests/exercised.py). As root on
+# Debian it first sets up the laboratory (tests/lab) that the integration tests need; elsewhere they skip what is
+# missing, with the reason.
 # Usage: bash tests/run.sh [pytest arguments…]
 # env:   LUMIENV_TEST_STRICT=1   a missing part or a skipped integration test is a failure
 #        LUMIENV_TEST_COVERAGE=1 measure which lines the tests of the caller reach, in all processes; a share below
