@@ -46,6 +46,8 @@ EOF
 # Where they cannot be made, plain files still give --gpus-per-node and SLURM_GPUS_ON_NODE.
 echo "NodeName=nid[005001-005002] Name=gpu Type=mi250 File=$spool/gpu/gpu[0-7] Flags=amd_gpu_env" >"$wanted/gres.conf"
 mkdir -p "$spool"/{gpu,slurmctld,nid005001,nid005002} "$logs" "$pids"
+# Every node of LUMI's has this one, and jobs bind it (lumienv/site/lumi.toml).
+mkdir -p /var/spool/slurmd
 for gpu in "$spool"/gpu/gpu{0..7}; do
   [ -c "$gpu" ] || { rm -f "$gpu"; mknod -m 666 "$gpu" c 1 3 2>/dev/null || : >"$gpu"; }
 done
