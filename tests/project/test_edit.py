@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from place import Place, Told
 from wheels import make_wheel
+from workspace import interruptible
 
 from lumienv.errors import ManifestError, ResolutionError, UsageError
 from lumienv.image.handmade import snapshot_of_list
@@ -332,7 +333,7 @@ def test_whoever_is_killed_leaves_both_old_or_both_new(
         Path(project.manifest.path).write_bytes(old[0])
         project.lock_path.write_bytes(old[1])
         words = [sys.executable, "-c", KILLED, str(place.directory), str(step), str(int(ending))]
-        done = subprocess.run(words, capture_output=True)
+        done = subprocess.run(words, capture_output=True, preexec_fn=interruptible)
         if ending == signal.SIGINT:
             assert both(project) in (old, new), "who can clean up needs no other command"
         place.server.requests.clear()
