@@ -129,6 +129,8 @@ def _check_there(data: Mapping[str, Any], name: str, group: str | None) -> None:
     if not hints:
         close = difflib.get_close_matches(normal, sorted(places), n=1)
         hints = [f"did you mean {one}? {_removal(one, place)}" for one in close for place in places[one]]
+    if not hints:
+        hints = [f"what else brings a package along: lumienv why {name}"]
     if wanted is None:
         groups = ", ".join(data.get("dependency-groups", {})) or "none"
         problem, facts = f"there is no dependency group {group} in {FILE_NAME}", [f"groups: {groups}"]

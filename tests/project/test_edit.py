@@ -134,8 +134,9 @@ def test_a_link_to_a_shared_file_stays_a_link(project: Project, place: Place) ->
         (["pytest"], None, "pytest is not in the dependencies", "lumienv remove --group dev pytest"),
         (["thing"], "dev", "thing is not in the group dev", "lumienv remove thing"),
         (["thing"], "docs", "there is no dependency group docs", "lumienv remove thing"),
+        (["numpy"], None, "numpy is not in the dependencies", "lumienv why numpy"),
         (["thing>=1"], None, "by their names alone", None),
-        (["thing", "x-y"], None, "x-y is not in", None),
+        (["thing", "x-y"], None, "x-y is not in", "lumienv why x-y"),
     ],
 )
 def test_what_is_not_there_is_told_with_where_it_is(
