@@ -6,6 +6,7 @@ held.
 
 import re
 import ssl
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from urllib3 import exceptions
@@ -77,6 +78,21 @@ def reason_of(error: Exception) -> str:
     return _reason(inner or error)
 
 
+def is_certificate(error: Exception) -> bool:
+    """Whether a host was not believed to be who it says it is."""
+    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
+
+
+def is_plain_http(error: Exception) -> bool:
+    """Whether a host that was asked for https answered with something that is none at all."""
+    found = (cause.reason for cause in _causes(error) if isinstance(cause, ssl.SSLError))
+    return any(reason in _NO_TLS for reason in found)
+
+
+# What OpenSSL calls bytes that are no TLS: until 3.1, and since.
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
+
+
 def proxy_refuses(url: str) -> PackageIndexError:
     """The proxy answered 407."""
     named = proxy_for(url, PipConfiguration())
@@ -117,10 +133,20 @@ def _reason(error: BaseException) -> str:
 
 
 def _certificate_reason(error: Exception) -> str:
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted: {cause.verify_message}"
-        inner = cause.args[0] if cause.args and isinstance(cause.args[0], BaseException) else None
-        cause = inner or cause.__cause__
     return "the secure connection could not be made (no https there?)"
+
+
+def _causes(error: Exception) -> Iterator[BaseException]:
+    """The error, and those inside of it; urllib3 hands some on as an argument, or as `reason`."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        inner = cause.args[0] if cause.args and isinstance(cause.args[0], BaseException) else None
+        if isinstance(cause, exceptions.MaxRetryError):
+            inner = cause.reason
+        elif isinstance(cause, exceptions.ProxyError):
+            inner = cause.original_error
+        cause = inner or cause.__cause__

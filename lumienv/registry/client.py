@@ -178,14 +178,16 @@ class Registry:
         return ImageError(f"{host} is no registry of images", fact, hint=_NO_REGISTRY)
 
     def _unreachable(self, error: Exception) -> ImageError:
-        from lumienv.index.failures import reason_of
+        from lumienv.index.failures import is_certificate, is_plain_http, reason_of
 
         hint = "see whether its name is right, and whether there is a network here;\n"
         hint += "what was saved elsewhere can be used: lumienv image pull oci-archive:FILE"
-        reason = reason_of(error)
-        if "https" in reason or "certificate" in reason:
+        if is_certificate(error):
+            # Without https anybody could forge the answers, and read the password: never the way out of this.
+            hint = "a private CA is made known with SSL_CERT_FILE: a file with its certificate, in PEM"
+        elif is_plain_http(error) and self._scheme == "https":
             hint = "a registry that speaks http alone, as one on this machine: lumienv image pull --no-https"
-        return ImageError(f"cannot reach the registry {self._address.host}", reason, hint=hint)
+        return ImageError(f"cannot reach the registry {self._address.host}", reason_of(error), hint=hint)
 
 
 class _MissingError(ImageError):

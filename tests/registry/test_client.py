@@ -6,9 +6,12 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
+from certificates import Authority, make_authority
 
 from lumienv.errors import ImageError
 from lumienv.image.oci import LARGEST, digest_of
@@ -22,7 +25,7 @@ Answer = tuple[int, dict[str, str], bytes]
 class Server:
     """`answers`: path → what it answers, or a function of the request's Authorization header."""
 
-    def __init__(self) -> None:
+    def __init__(self, authority: Authority | None = None) -> None:
         self.answers: dict[str, Answer | Callable[[str], Answer]] = {}
         self.seen: list[tuple[str, str]] = []
         server = self
@@ -44,27 +47,60 @@ class Server:
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.host = f"127.0.0.1:{self.http.server_port}"
+        if authority is not None:
+            self.http.socket = authority.server().wrap_socket(
+                self.http.socket, server_side=True, do_handshake_on_connect=False
+            )
+
+
+@contextmanager
+def serving(made: Server) -> Iterator[Server]:
+    thread = threading.Thread(target=made.http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield made
+    finally:
+        made.http.shutdown()
+        thread.join()
+        made.http.server_close()
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    made = Server()
-    thread = threading.Thread(target=made.http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield made
-    made.http.shutdown()
-    thread.join()
-    made.http.server_close()
+    with serving(Server()) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory) -> Authority:
+    return make_authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def closed_server(authority) -> Iterator[Server]:
+    """One that speaks https."""
+    with serving(Server(authority)) as made:
+        yield made
 
 
 @pytest.fixture
 def ask(server: Server, tmp_path, monkeypatch) -> Callable[..., bytes]:
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+    return asking(server, tmp_path, monkeypatch, https=False)
+
+
+@pytest.fixture
+def ask_closed(closed_server: Server, tmp_path, monkeypatch) -> Callable[..., bytes]:
+    return asking(closed_server, tmp_path, monkeypatch, https=True)
+
+
+def asking(server: Server, home: Path, monkeypatch, *, https: bool) -> Callable[..., bytes]:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
 
     def asked(name: str = "org/image:1", **variables: str) -> bytes:
         address = parse_address(f"docker://{server.host}/{name}")
-        return Registry(address, {"HOME": str(tmp_path), **variables}, https=False).manifest()
+        return Registry(address, {"HOME": str(home), **variables}, https=https).manifest()
 
     return asked
 
@@ -131,10 +167,7 @@ def test_a_password_goes_to_no_strange_place(server, ask, realm):
 
 def test_credentials_do_not_follow_a_redirect_to_another_host(server, ask):
     guarded(server, f"http://{server.host}/token")
-    other = Server()
-    thread = threading.Thread(target=other.http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with serving(Server()) as other:
         other.answers["/there"] = (200, {}, MANIFEST)
         old = server.answers["/v2/org/image/manifests/1"]
 
@@ -146,10 +179,6 @@ def test_credentials_do_not_follow_a_redirect_to_another_host(server, ask):
         server.answers["/v2/org/image/manifests/1"] = moved
         assert ask(**WHO) == MANIFEST
         assert other.seen == [("/there", "")]
-    finally:
-        other.http.shutdown()
-        thread.join()
-        other.http.server_close()
 
 
 @pytest.mark.parametrize(
@@ -187,3 +216,32 @@ def test_a_proxy_that_is_not_there_is_named_as_the_reason(server, ask, monkeypat
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     error = refusal(ask, http_proxy="http://127.0.0.1:1")
     assert error.facts[0].startswith("through the proxy: ")
+
+
+# -- https -----------------------------------------------------------------------------------------------
+
+
+def test_a_certificate_that_is_not_trusted_is_made_known_and_never_gone_around(
+    closed_server, ask_closed, authority
+):
+    error = refusal(ask_closed)
+    assert "its certificate is not trusted" in error.facts[0]
+    assert "SSL_CERT_FILE" in str(error.hint)
+    assert "--no-https" not in str(error.hint)
+    closed_server.answers["/v2/org/image/manifests/1"] = (200, {}, MANIFEST)
+    assert ask_closed(SSL_CERT_FILE=str(authority.certificate)) == MANIFEST
+
+
+def test_where_no_https_is_spoken_at_all_it_is_offered_to_go_without(server, tmp_path, monkeypatch):
+    error = refusal(asking(server, tmp_path, monkeypatch, https=True))
+    assert "lumienv image pull --no-https" in str(error.hint)
+
+
+def test_a_password_goes_to_no_place_less_closed_than_the_registry(
+    closed_server, server, ask_closed, authority
+):
+    guarded(closed_server, f"http://{server.host}/token")
+    server.answers["/token"] = (200, {}, b'{"token": "of-me"}')
+    refusal(ask_closed, **WHO, SSL_CERT_FILE=str(authority.certificate))
+    assert [sent for _, sent in closed_server.seen] == [""]
+    assert server.seen == []
