@@ -94,8 +94,14 @@ class Registry:
 
         sent = {"Accept": _TYPES, "User-Agent": "lumienv"}
         sent |= {"Authorization": authorization} if authorization is not None else {}
+        # `Retry-After` may ask for hours: who waits that long should know it, and decide it.
         retries = Retry(
-            3, redirect=5, backoff_factor=0.3, status_forcelist=(502, 503, 504), raise_on_status=False
+            3,
+            redirect=5,
+            backoff_factor=0.3,
+            status_forcelist=(502, 503, 504),
+            raise_on_status=False,
+            respect_retry_after_header=False,
         )
         try:
             response = self._connections().request(

@@ -199,6 +199,13 @@ def test_a_refusal_is_a_sentence_with_the_status_and_a_way_out(server, ask, stat
     assert error.hint
 
 
+def test_who_is_asked_too_often_is_believed_at_once(server, ask):
+    later = (429, {"Retry-After": "1"}, b"{}")
+    server.answers["/v2/org/image/manifests/1"] = later
+    assert "try again later" in str(refusal(ask).hint)
+    assert len(server.seen) == 1
+
+
 def test_a_tag_that_is_not_there_is_answered_with_those_that_are(server, ask):
     tags = [f"2.{number}" for number in range(9)]
     server.answers["/v2/org/image/tags/list"] = (200, {}, json.dumps({"tags": tags}).encode())
