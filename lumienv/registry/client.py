@@ -11,11 +11,12 @@ import re
 import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 from lumienv.errors import ImageError
 from lumienv.image.oci import LARGEST
 from lumienv.image.pulling import LOGIN
+from lumienv.index.credentials import origin
 from lumienv.index.transport import Answer
 from lumienv.manifest.imageaddress import ImageAddress
 from lumienv.registry.credentials import credentials_for
@@ -33,6 +34,10 @@ _TYPES = ", ".join(
 )
 # Docker Hub's name is not that of the machine which answers.
 _HUB = {"docker.io": "registry-1.docker.io"}
+_MOVED = (301, 302, 303, 307, 308)
+_REDIRECTS = 6
+# RFC 6750 allows still less; a header takes no more.
+_TOKEN = re.compile(r"[!-~]+")
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -69,7 +74,9 @@ class Registry:
         """Those that there are; none where the registry does not say."""
         try:
             found = json.loads(self._get("tags/list")).get("tags") or []
-        except (ImageError, ValueError, AttributeError):
+        except (ImageError, ValueError, AttributeError, RecursionError):
+            return []
+        if not isinstance(found, list):
             return []
         return [tag for tag in found if isinstance(tag, str)]
 
@@ -89,6 +96,21 @@ class Registry:
         return answer.body
 
     def _request(self, url: str, authorization: str | None) -> Answer:
+        """The answer at the end of all redirects; who asks is told to no other host."""
+        try:
+            for _ in range(_REDIRECTS):
+                answer = self._once(url, authorization)
+                location = answer.headers.get("Location") if answer.status in _MOVED else None
+                if not location:
+                    return answer
+                target = urljoin(url, location)
+                authorization = authorization if origin(target) == origin(url) else None
+                url = target
+        except ValueError:  # of urllib.parse
+            raise self._elsewhere("to something that is no address") from None
+        raise self._elsewhere("in circles")
+
+    def _once(self, url: str, authorization: str | None) -> Answer:
         from urllib3 import Retry
         from urllib3.exceptions import HTTPError
 
@@ -97,7 +119,7 @@ class Registry:
         # `Retry-After` may ask for hours: who waits that long should know it, and decide it.
         retries = Retry(
             3,
-            redirect=5,
+            redirect=False,
             backoff_factor=0.3,
             status_forcelist=(502, 503, 504),
             raise_on_status=False,
@@ -105,7 +127,13 @@ class Registry:
         )
         try:
             response = self._connections().request(
-                "GET", url, headers=sent, timeout=self._timeout, retries=retries, preload_content=False
+                "GET",
+                url,
+                headers=sent,
+                timeout=self._timeout,
+                retries=retries,
+                redirect=False,
+                preload_content=False,
             )
             body = response.read(LARGEST + 1, decode_content=True)
             response.close()
@@ -143,18 +171,12 @@ class Registry:
         asked = dict(_PARAMETER.findall(rest))
         realm = asked.pop("realm", "")
         # A password goes to no place that is less closed than the registry itself.
-        if kind.lower() != "bearer" or urlsplit(realm).scheme not in ("https", self._scheme):
+        if kind.lower() != "bearer" or _scheme(realm) not in ("https", self._scheme):
             return None
         query = {"service": asked.get("service", ""), "scope": f"repository:{self._address.repository}:pull"}
         url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}"
         answer = self._request(url, known.authorization() if known is not None else None)
-        if answer.status != 200:
-            return None
-        try:
-            said = json.loads(answer.body)
-            return f"Bearer {said.get('token') or said['access_token']}"
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return None
+        return _bearer(answer.body) if answer.status == 200 else None
 
     def _refusal(self, status: int) -> ImageError:
         address, host = self._address, self._address.host
@@ -183,6 +205,9 @@ class Registry:
             )
         return ImageError(f"{host} is no registry of images", fact, hint=_NO_REGISTRY)
 
+    def _elsewhere(self, whereto: str) -> ImageError:
+        return ImageError(f"the registry {self._address.host} sends on {whereto}", hint=_NO_REGISTRY)
+
     def _unreachable(self, error: Exception) -> ImageError:
         from lumienv.index.failures import is_certificate, is_plain_http, reason_of
 
@@ -194,6 +219,24 @@ class Registry:
         elif is_plain_http(error) and self._scheme == "https":
             hint = "a registry that speaks http alone, as one on this machine: lumienv image pull --no-https"
         return ImageError(f"cannot reach the registry {self._address.host}", reason_of(error), hint=hint)
+
+
+def _scheme(url: str) -> str:
+    """Of an address that the registry names; empty where it is none."""
+    try:
+        return urlsplit(url).scheme
+    except ValueError:
+        return ""
+
+
+def _bearer(body: bytes) -> str | None:
+    """The header with the token in an answer; None where there is none that can be sent."""
+    try:
+        said = json.loads(body)
+        token = said.get("token") or said.get("access_token")
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    return f"Bearer {token}" if isinstance(token, str) and _TOKEN.fullmatch(token) else None
 
 
 class _MissingError(ImageError):

@@ -158,7 +158,7 @@ def test_a_password_that_is_not_taken_is_said_to_be_wrong(server, ask):
     assert "wrong password, or no right to it" in refusal(ask, **wrong).message
 
 
-@pytest.mark.parametrize("realm", ["file:///etc/passwd", "", "ftp://127.0.0.1/token"])
+@pytest.mark.parametrize("realm", ["file:///etc/passwd", "", "ftp://127.0.0.1/token", "https://[x"])
 def test_a_password_goes_to_no_strange_place(server, ask, realm):
     guarded(server, realm)
     refusal(ask, **WHO)
@@ -212,6 +212,39 @@ def test_a_tag_that_is_not_there_is_answered_with_those_that_are(server, ask):
     assert refusal(ask, "org/image:2.77").facts[-1].startswith("tags there: 2.7, ")
     server.answers["/v2/org/image/tags/list"] = (200, {}, b'{"tags": null}')
     assert len(refusal(ask, "org/image:2.77").facts) == 1
+
+
+@pytest.mark.parametrize("tags", [b"[" * 99999, b'{"tags": 5}', b'{"tags": "2.7"}', b"[]", b"\xff"])
+def test_a_list_of_tags_that_cannot_be_read_is_left_out(server, ask, tags):
+    server.answers["/v2/org/image/tags/list"] = (200, {}, tags)
+    error = refusal(ask)
+    assert "there is no image" in error.message
+    assert len(error.facts) == 1
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        *(b'{"token": "a\\nb"}', '{"token": "\u20ac"}'.encode(), b'{"token": 5}', b'{"token": ["x"]}'),
+        *(b"[" * 99999, b"{}", b"[]", b"<html>", b'{"token": ""}'),
+    ],
+)
+def test_a_token_that_cannot_be_sent_is_none(server, ask, token):
+    guarded(server, f"http://{server.host}/token")
+    server.answers["/token"] = (200, {}, token)
+    assert "HTTP 401" in refusal(ask, **WHO).facts[0]
+
+
+@pytest.mark.parametrize("there", ["http://[x", "http://127.0.0.1:x/", "file:///etc/passwd", "http://"])
+def test_a_redirect_to_nowhere_is_a_sentence(server, ask, there):
+    server.answers["/v2/org/image/manifests/1"] = (307, {"Location": there}, b"")
+    assert server.host.partition(":")[0] in refusal(ask).message
+
+
+def test_a_redirect_in_circles_is_followed_a_few_times(server, ask):
+    server.answers["/v2/org/image/manifests/1"] = (302, {"Location": "1"}, b"")
+    assert "sends on in circles" in refusal(ask).message
+    assert len(server.seen) == 6
 
 
 def test_a_flood_is_cut_off(server, ask):
