@@ -10,13 +10,14 @@ import os
 import re
 import ssl
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from lumienv.errors import ImageError
 from lumienv.image.oci import LARGEST
 from lumienv.image.pulling import LOGIN
-from lumienv.index.credentials import origin
+from lumienv.index.credentials import Credentials, origin
 from lumienv.index.transport import Answer
 from lumienv.manifest.imageaddress import ImageAddress
 from lumienv.registry.credentials import credentials_for
@@ -162,9 +163,14 @@ class Registry:
             )
         return self._pool
 
+    @cached_property
+    def _credentials(self) -> Credentials | None:
+        """Who the user is here; looked for once, and only where that is asked: a keyring may be locked."""
+        return credentials_for(self._address.host, self._environ)
+
     def _authorized(self, refused: Answer) -> str | None:
         """What to send to a registry that has answered 401; None where nothing would help."""
-        known = credentials_for(self._address.host, self._environ)
+        known = self._credentials
         kind, _, rest = refused.headers.get("WWW-Authenticate", "").partition(" ")
         if kind.lower() == "basic":
             return known.authorization() if known is not None else None
@@ -182,7 +188,7 @@ class Registry:
         address, host = self._address, self._address.host
         fact = f"the registry {host} answers with HTTP {status}"
         if status in (401, 403):
-            if credentials_for(host, self._environ) is not None:
+            if self._credentials is not None:
                 return ImageError(
                     f"the registry does not let you have {address}: wrong password, or no right to it",
                     fact,

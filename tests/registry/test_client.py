@@ -158,6 +158,23 @@ def test_a_password_that_is_not_taken_is_said_to_be_wrong(server, ask):
     assert "wrong password, or no right to it" in refusal(ask, **wrong).message
 
 
+def test_a_keyring_is_asked_once_and_only_by_a_registry_that_wants_to_know(server, ask, tmp_path):
+    asked = tmp_path / "asked"
+    program = tmp_path / "docker-credential-safe"
+    program.write_text(
+        f'#!/bin/sh\necho once >>{asked}\nprintf \'{{"Username": "me", "Secret": "secret x"}}\'\n'
+    )
+    program.chmod(0o755)
+    (tmp_path / ".docker").mkdir()
+    (tmp_path / ".docker" / "config.json").write_text('{"credsStore": "safe"}')
+    server.answers["/v2/org/image/manifests/2"] = (200, {}, MANIFEST)
+    assert ask("org/image:2", PATH=f"{tmp_path}:/usr/bin:/bin") == MANIFEST
+    assert not asked.exists()
+    guarded(server, f"http://{server.host}/token")
+    assert "wrong password" in refusal(ask, PATH=f"{tmp_path}:/usr/bin:/bin").message
+    assert asked.read_text() == "once\n"
+
+
 @pytest.mark.parametrize("realm", ["file:///etc/passwd", "", "ftp://127.0.0.1/token", "https://[x"])
 def test_a_password_goes_to_no_strange_place(server, ask, realm):
     guarded(server, realm)
