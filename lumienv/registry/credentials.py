@@ -51,7 +51,7 @@ def _in_file(data: Any, host: str, environ: Mapping[str, str]) -> Credentials | 
             if colon:
                 return Credentials(user, password.rstrip("\0"))
         if entry and entry.get("username"):
-            return Credentials(entry["username"], entry.get("password", ""))
+            return Credentials(str(entry["username"]), str(entry.get("password", "")))
     return _from_helper(helper, names[0], environ) if helper else None
 
 
@@ -64,6 +64,7 @@ def _from_helper(helper: str, host: str, environ: Mapping[str, str]) -> Credenti
         done = capture(words, env=environ, stdin=host, timeout=_PATIENCE)
         if done.returncode == 0:
             said = json.loads(done.stdout)
-            if said["Username"] != "<token>":
-                return Credentials(said["Username"], said["Secret"])
+            name, secret = said.get("Username"), said.get("Secret")
+            if isinstance(name, str) and isinstance(secret, str) and name != "<token>":
+                return Credentials(name, secret)
     return None

@@ -61,6 +61,22 @@ def test_dockers_program_for_a_keyring_is_asked(tmp_path, table):
     assert found("quay.io", tmp_path) == ("me at quay.io", "x")
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("{}", "[]", "null", "rubbish", ""),
+        *('{"Username": "me"}', '{"Secret": "x"}', '{"Username": 1, "Secret": "x"}'),
+        '{"Username": "<token>", "Secret": "x"}',
+    ],
+)
+def test_a_program_that_answers_with_nothing_knows_nobody(tmp_path, said):
+    write(tmp_path / ".docker/config.json", {"credsStore": "safe"})
+    program = tmp_path / "docker-credential-safe"
+    write(program, f"#!/bin/sh\nprintf '%s' '{said}'\n")
+    program.chmod(0o755)
+    assert found("quay.io", tmp_path) is None
+
+
 @pytest.mark.parametrize("helper", ["missing", "../x", "/bin/sh"])
 def test_a_program_that_is_not_there_or_no_name_is_not_asked(tmp_path, helper):
     write(tmp_path / ".docker/config.json", {"credsStore": helper})
@@ -76,6 +92,7 @@ def test_a_program_that_is_not_there_or_no_name_is_not_asked(tmp_path, helper):
         '{"auths": 1}',
         '{"auths": {"quay.io": {"auth": "%%"}}}',
         '{"auths": {"quay.io": 1}}',
+        '{"credsStore": 5}',
     ],
 )
 def test_a_file_that_cannot_be_read_knows_nobody(tmp_path, content):
