@@ -8,10 +8,12 @@ import hashlib
 import json
 import os
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from lzma import LZMAError
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +90,11 @@ def archived_image(address: ImageAddress, machine: str) -> OciImage:
 
 def _saved_by_docker(member: Callable[[str], bytes], address: ImageAddress, machine: str) -> str:
     """The digest of its configuration, which Docker calls the image's id."""
-    listed = json.loads(member("manifest.json"))
+    listed = _parsed(member("manifest.json"))
     if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
         raise _no_image(address)
     if len(listed) != 1:
-        raise _several(address, [str((entry.get("RepoTags") or ["?"])[0]) for entry in listed])
+        raise _several(address, [_first_tag(entry) for entry in listed])
     config = member(_text(listed[0], "Config", address))
     architecture = _json(config, address).get("architecture")
     wanted = _MACHINES.get(machine, machine)
@@ -114,7 +116,8 @@ def _members(address: ImageAddress, path: Path) -> Iterator[Callable[[str], byte
         if not path.exists():
             raise ImageError(f"there is no {path}", hint="see whether the path is right") from None
         raise _no_image(address) from None
-    except (tarfile.TarError, EOFError, ValueError, KeyError):
+    # RecursionError: a link in it that leads to itself. The others are of damaged archives that are packed.
+    except (tarfile.TarError, EOFError, ValueError, KeyError, RecursionError, zlib.error, LZMAError):
         raise _no_image(address) from None
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from None
@@ -149,13 +152,18 @@ def _checked(read: Callable[[str], bytes], digest: str, address: ImageAddress) -
 
 
 def _json(content: bytes, address: ImageAddress) -> dict[str, Any]:
-    try:
-        data = json.loads(content)
-    except (ValueError, RecursionError):
-        data = None
+    data = _parsed(content)
     if not isinstance(data, dict):
         raise _no_image(address)
     return data
+
+
+def _parsed(content: bytes) -> Any:
+    """None for what is no JSON, and for what is nested deeper than anybody nests it."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _list(document: dict[str, Any], key: str, address: ImageAddress) -> list[dict[str, Any]]:
@@ -182,6 +190,12 @@ def _reference(entry: dict[str, Any]) -> str:
     annotations = entry.get("annotations")
     name = "org.opencontainers.image.ref.name"
     return str(annotations.get(name, "?")) if isinstance(annotations, dict) else "?"
+
+
+def _first_tag(entry: dict[str, Any]) -> str:
+    """What Docker calls an image that it has saved."""
+    tags = entry.get("RepoTags")
+    return str(tags[0]) if isinstance(tags, list) and tags else "?"
 
 
 def _no_image(address: ImageAddress) -> ImageError:

@@ -1,8 +1,12 @@
 """What an image's documents say before it is fetched."""
 
+import bz2
+import gzip
 import hashlib
 import io
 import json
+import lzma
+import os
 import tarfile
 from pathlib import Path
 
@@ -135,6 +139,11 @@ def test_of_several_images_none_is_guessed(documents, tmp_path):
     with pytest.raises(ImageError, match="holds 2 images") as caught:
         archived_image(ImageAddress("docker-archive", str(tmp_path / "y.tar")), "x86_64")
     assert caught.value.facts == ("  a:1", "  ?")
+    listed = [{"Config": "c", "RepoTags": tags} for tags in (5, {"a": 1}, [])]
+    archive(tmp_path / "z.tar", **{"manifest.json": json.dumps(listed).encode()})
+    with pytest.raises(ImageError, match="holds 3 images") as caught:
+        archived_image(ImageAddress("docker-archive", str(tmp_path / "z.tar")), "x86_64")
+    assert caught.value.facts == ("  ?", "  ?", "  ?")
 
 
 def test_what_docker_saved_is_known_by_dockers_own_id(tmp_path):
@@ -148,13 +157,39 @@ def test_what_docker_saved_is_known_by_dockers_own_id(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b"{}", b"[1]", b"rubbish", b'[{"Config": 1}]', b'[{"Config": "x"}]']
+    "content",
+    [
+        *(b"", b"[]", b"{}", b"[1]", b"rubbish", b'[{"Config": 1}]', b'[{"Config": "x"}]'),
+        *(b"[" * 99999, b'{"manifests": ' * 99999),
+    ],
 )
 def test_an_archive_of_something_else_is_no_image(tmp_path, content):
     archive(tmp_path / "x.tar", **{"manifest.json": content, "index.json": content})
     for kind in ("docker-archive", "oci-archive"):
         with pytest.raises(ImageError, match=r"is no image|holds 0 images"):
             archived_image(ImageAddress(kind, str(tmp_path / "x.tar")), "x86_64")
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+def test_an_archive_with_a_link_that_leads_to_itself_is_no_image(tmp_path, kind):
+    with tarfile.open(tmp_path / "x.tar", "w") as opened:
+        for name in ("index.json", "manifest.json"):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = kind, name
+            opened.addfile(entry)
+    for transport in ("docker-archive", "oci-archive"):
+        with pytest.raises(ImageError, match="is no image"):
+            archived_image(ImageAddress(transport, str(tmp_path / "x.tar")), "x86_64")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_packed_archive_that_is_damaged_is_a_sentence(tmp_path, pack):
+    archive(tmp_path / "x.tar", **{"index.json": os.urandom(300_000)})
+    content = bytearray(pack((tmp_path / "x.tar").read_bytes()))
+    content[200_000:200_100] = bytes(100)  # behind what is read to know how it is packed
+    (tmp_path / "x.tar").write_bytes(content)
+    with pytest.raises(ImageError, match=r"is no image|cannot be read"):
+        archived_image(ImageAddress("oci-archive", str(tmp_path / "x.tar")), "x86_64")
 
 
 def test_a_folder_or_file_that_is_not_there_is_said_to_be_missing(tmp_path):
