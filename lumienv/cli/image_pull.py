@@ -54,6 +54,7 @@ def command(
         user_path(target).absolute() if target is not None else None,
         https=not no_https,
         offline=common.offline,
+        typed=address is not None,
     )
     if print_only:
         for line in printed_pull(wanted):

@@ -19,7 +19,7 @@ from lumienv.image.sif import SifFile, read_sif
 from lumienv.manifest.imageaddress import ImageAddress
 from lumienv.runtime import Command
 from lumienv.runtime.process import Completed, capture
-from lumienv.runtime.singularity import CACHE_VARIABLES, Singularity
+from lumienv.runtime.singularity import CACHE_VARIABLES, LOGIN_VARIABLES, Singularity
 
 _FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _REFUSED = re.compile(r"unauthorized|authentication required|access to the resource is denied", re.IGNORECASE)
@@ -34,6 +34,8 @@ class Making:
     origin: Origin
     """what is noted in the image"""
     https: bool = True
+    login: bool = True
+    """whether the variables with a name and password are meant for this registry"""
 
     def commands(
         self, runtime: Singularity, target: Path, scratch: Path, environ: Mapping[str, str]
@@ -46,7 +48,7 @@ class Making:
         options = ("--datatype", "6", "--filename", FILE_NAME, "--groupid", "1")
         note = ("sif", "add", *options, str(target), "/dev/stdin")
         return (
-            runtime.tool(build, inherited=environ, scratch=scratch, network=True),
+            runtime.tool(build, inherited=environ, scratch=scratch, network=True, login=self.login),
             runtime.tool(note, inherited=environ, scratch=scratch),
         )
 
@@ -117,7 +119,11 @@ LOGIN = (
 
 def _line(command: Command, environ: Mapping[str, str]) -> str:
     """What to type for a command: what it does without, what is set for it, and its words."""
-    gone: Sequence[str] = [name for name in command.unset if name.startswith(("SINGULARITY", "APPTAINER"))]
+    gone: Sequence[str] = [
+        name
+        for name in command.unset
+        if name.startswith(("SINGULARITY", "APPTAINER")) or name in LOGIN_VARIABLES
+    ]
     words = [f"{name}={value}" for name, value in command.env.items() if environ.get(name) != value]
     if gone:
         words = ["env", *(word for name in sorted(gone) for word in ("-u", name)), *words]

@@ -63,6 +63,9 @@ class Wanted:
     output: Path | None = None
     https: bool = True
     offline: bool = False
+    typed: bool = True
+    """the user has named it; else the project has, which may be somebody else's: it is told no password that
+    is not kept for its registry"""
 
     def place(self, digest: str) -> Path:
         """Where the image of this digest is to lie."""
@@ -152,7 +155,7 @@ def _look(wanted: Wanted) -> OciImage:
     address, machine = wanted.address, os.uname().machine
     if address.transport != REGISTRY:
         return archived_image(address, machine)
-    registry = Registry(address, wanted.environ, https=wanted.https)
+    registry = Registry(address, wanted.environ, https=wanted.https, variables=wanted.typed)
     image = image_of(registry.manifest(), registry.document, address, machine)
     if address.digest and image.digest != address.digest:
         raise ImageError(
@@ -202,7 +205,7 @@ def _making(wanted: Wanted, digest: str) -> Making:
     address = wanted.address
     if address.transport == REGISTRY:
         source = address.pinned(digest) if digest else address
-        return Making(source, Origin(str(address), digest, __version__), wanted.https)
+        return Making(source, Origin(str(address), digest, __version__), wanted.https, wanted.typed)
     named = f"{address.transport}:{Path(address.name).name}"
     return Making(address, Origin(named, digest, __version__))
 

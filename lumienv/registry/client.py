@@ -21,6 +21,7 @@ from lumienv.index.credentials import Credentials, origin
 from lumienv.index.transport import Answer
 from lumienv.manifest.imageaddress import ImageAddress
 from lumienv.registry.credentials import credentials_for
+from lumienv.runtime.singularity import LOGIN_VARIABLES
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager, Timeout
@@ -43,11 +44,17 @@ _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
 
 class Registry:
-    """Where the image of an address lies; `https` is False for a registry that speaks http alone."""
+    """Where the image of an address lies; `https` is False for a registry that speaks http alone.
 
-    def __init__(self, address: ImageAddress, environ: Mapping[str, str], *, https: bool = True) -> None:
+    `variables` is False where the name and password in the user's variables are not meant for it.
+    """
+
+    def __init__(
+        self, address: ImageAddress, environ: Mapping[str, str], *, https: bool = True, variables: bool = True
+    ) -> None:
         self._address = address
         self._environ = environ
+        self._variables = variables
         self._scheme = "https" if https else "http"
         self._host = _HUB.get(address.host, address.host)
         self._authorization: str | None = None
@@ -166,7 +173,7 @@ class Registry:
     @cached_property
     def _credentials(self) -> Credentials | None:
         """Who the user is here; looked for once, and only where that is asked: a keyring may be locked."""
-        return credentials_for(self._address.host, self._environ)
+        return credentials_for(self._address.host, self._environ, variables=self._variables)
 
     def _authorized(self, refused: Answer) -> str | None:
         """What to send to a registry that has answered 401; None where nothing would help."""
@@ -194,9 +201,15 @@ class Registry:
                     fact,
                     hint=f"see that the password is right: {LOGIN}",
                 )
-            return ImageError(
-                f"the registry wants a password for {address}, or has no such image", fact, hint=LOGIN
-            )
+            message = f"the registry wants a password for {address}, or has no such image"
+            if not self._variables and any(self._environ.get(name) for name in LOGIN_VARIABLES):
+                unused = (
+                    "the name and password in your variables are not told to a host that lumienv.toml names"
+                )
+                return ImageError(
+                    message, fact, unused, hint=f"if they are for it: lumienv image pull {address}"
+                )
+            return ImageError(message, fact, hint=LOGIN)
         if status == 404:
             return _MissingError(f"there is no image {address}", fact, hint="see whether the name is right")
         if status == 429:

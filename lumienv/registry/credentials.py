@@ -21,9 +21,13 @@ _HUB_NAMES = ("https://index.docker.io/v1/", "index.docker.io", "docker.io", "re
 _PATIENCE = 30.0  # seconds, for a program that may ask a keyring
 
 
-def credentials_for(host: str, environ: Mapping[str, str]) -> Credentials | None:
-    """The name and password for a registry; None where nobody knows any."""
-    for prefix in ("APPTAINER_", "SINGULARITY_", ""):
+def credentials_for(host: str, environ: Mapping[str, str], *, variables: bool = True) -> Credentials | None:
+    """The name and password for a registry; None where nobody knows any.
+
+    The variables say them for whichever registry is asked; `variables` is False where the user did not name
+    it.
+    """
+    for prefix in ("APPTAINER_", "SINGULARITY_", "") if variables else ():
         name = environ.get(f"{prefix}DOCKER_USERNAME")
         if name:
             return Credentials(name, environ.get(f"{prefix}DOCKER_PASSWORD", ""))

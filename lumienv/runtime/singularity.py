@@ -23,15 +23,16 @@ _PREFIXES = ("SINGULARITY", "APPTAINER")
 CACHE_VARIABLES = tuple(f"{prefix}_CACHEDIR" for prefix in _PREFIXES)
 TEMPORARY_VARIABLES = tuple(f"{prefix}_TMPDIR" for prefix in _PREFIXES)
 _KEPT_IN_CLOSED = {*CACHE_VARIABLES, *TEMPORARY_VARIABLES}
-# What a command that fetches from a registry may know besides: the way there, whom to trust, who asks.
+# What a command that fetches from a registry may know besides: the way there, whom to trust, and who asks,
+# which these variables say to whichever registry it is.
+LOGIN_VARIABLES = tuple(
+    f"{prefix}DOCKER_{name}"
+    for prefix in ("APPTAINER_", "SINGULARITY_", "")
+    for name in ("USERNAME", "PASSWORD")
+)
 _OF_NETWORK = {
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"),
     *("http_proxy", "https_proxy", "all_proxy", "no_proxy", "DOCKER_CONFIG"),
-    *(
-        f"{prefix}DOCKER_{name}"
-        for prefix in ("SINGULARITY_", "APPTAINER_", "")
-        for name in ("USERNAME", "PASSWORD")
-    ),
 }
 
 # What a closed command may know of the host: what the runtime itself needs to start.
@@ -86,13 +87,19 @@ class Singularity:
         )
 
     def tool(
-        self, words: Sequence[str], *, inherited: Mapping[str, str], scratch: Path, network: bool = False
+        self,
+        words: Sequence[str],
+        *,
+        inherited: Mapping[str, str],
+        scratch: Path,
+        network: bool = False,
+        login: bool = True,
     ) -> Command:
         """One of the runtime's own commands (`build`, `sif add`), or a plain `exec`: as in a bare shell.
 
         Nothing that a module of binds has set reaches it: a build, too, would bind those paths, and fail
         where one is missing. Its temporary files go to `scratch`. With `network` it gets the user's settings
-        of proxies, certificates and registries' passwords, too.
+        of proxies, certificates and, with `login`, the variables with a registry's password, too.
         """
         kept = {
             k: v
@@ -101,6 +108,7 @@ class Singularity:
             or k == "LD_LIBRARY_PATH"
             or k in _KEPT_IN_CLOSED
             or (network and k in _OF_NETWORK)
+            or (network and login and k in LOGIN_VARIABLES)
         }
         places = {f"{prefix}_TMPDIR": str(scratch) for prefix in _PREFIXES} | {"TMPDIR": str(scratch)}
         return Command(

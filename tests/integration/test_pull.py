@@ -185,6 +185,13 @@ def test_a_registry_with_a_password_is_asked_with_what_the_runtime_knows(
         printed = place.lumienv(*PULL, "--print", uri, **right)
         path = f"{noting}:{os.environ['PATH']}"
         assert pulled(place, uri, **right, PATH=path)["digest"] == digest
+        # A project, which may be anybody's, names another host than the password is for.
+        other = {**place.environ, "LUMIENV_CACHE_DIR": str(tmp_path / "other")}
+        mine = make_workspace(tmp_path / "mine", tmp_path / "other", **other)
+        mine.write(f'uri = "{uri}"')
+        said = failing(mine, **right)
+        assert "are not told to a host that lumienv.toml names" in said
+        assert f"lumienv image pull {uri}" in said
         # The same from a login that was kept.
         (home / ".docker").mkdir()
         auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()

@@ -93,14 +93,17 @@ def ask_closed(closed_server: Server, tmp_path, monkeypatch) -> Callable[..., by
     return asking(closed_server, tmp_path, monkeypatch, https=True)
 
 
-def asking(server: Server, home: Path, monkeypatch, *, https: bool) -> Callable[..., bytes]:
+def asking(
+    server: Server, home: Path, monkeypatch, *, https: bool, variables: bool = True
+) -> Callable[..., bytes]:
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
 
-    def asked(name: str = "org/image:1", **variables: str) -> bytes:
+    def asked(name: str = "org/image:1", **given: str) -> bytes:
         address = parse_address(f"docker://{server.host}/{name}")
-        return Registry(address, {"HOME": str(home), **variables}, https=https).manifest()
+        environ = {"HOME": str(home), **given}
+        return Registry(address, environ, https=https, variables=variables).manifest()
 
     return asked
 
@@ -156,6 +159,22 @@ def test_a_password_that_is_not_taken_is_said_to_be_wrong(server, ask):
     guarded(server, f"http://{server.host}/token")
     wrong = {**WHO, "SINGULARITY_DOCKER_PASSWORD": "other secret"}
     assert "wrong password, or no right to it" in refusal(ask, **wrong).message
+
+
+def test_a_password_in_variables_is_not_told_to_a_host_that_the_user_did_not_name(
+    server, tmp_path, monkeypatch
+):
+    guarded(server, f"http://{server.host}/token")
+    ask = asking(server, tmp_path, monkeypatch, https=False, variables=False)
+    error = refusal(ask, **WHO)
+    assert "are not told to a host that lumienv.toml names" in error.facts[1]
+    assert f"lumienv image pull docker://{server.host}/org/image:1" in str(error.hint)
+    assert {sent for _, sent in server.seen} == {""}
+    # A login that is kept for this registry is.
+    (tmp_path / ".docker").mkdir()
+    kept = {"auths": {server.host: {"username": "me", "password": "secret"}}}
+    (tmp_path / ".docker" / "config.json").write_text(json.dumps(kept))
+    assert ask() == MANIFEST
 
 
 def test_a_keyring_is_asked_once_and_only_by_a_registry_that_wants_to_know(server, ask, tmp_path):

@@ -277,3 +277,5 @@ def test_passwords_of_registries_and_proxies_are_for_what_fetches_alone(tmp_path
         kept = set(command.environment(inherited)) & set(inherited)
         assert kept == (set(inherited) if network else set())
         assert "secret" not in " ".join(command.argv)
+    asked = runtime.tool(("build",), inherited=inherited, scratch=tmp_path, network=True, login=False)
+    assert set(asked.environment(inherited)) & set(inherited) == {"https_proxy"}
