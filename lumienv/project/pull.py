@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -101,12 +102,17 @@ def wanted_address(uri: str | None, folder: str | None, environ: Mapping[str, st
         raise UsageError(f"the path {path} {error}", hint="rename it, or make a link to it") from None
 
 
-def printed_pull(wanted: Wanted) -> tuple[str, str]:
+def printed_pull(wanted: Wanted) -> tuple[str, ...]:
     """What `pull` would start, as lines of a shell; the registry is asked. Raises ImageError."""
     image = None if wanted.offline and wanted.address.transport == REGISTRY else _look(wanted)
     digest = image.digest if image is not None else wanted.address.digest
     making = _making(wanted, digest)
-    return making.printed(find(wanted.environ), wanted.place(digest), wanted.work, wanted.environ)
+    place = wanted.place(digest)
+    lines = making.printed(find(wanted.environ), place, wanted.work, wanted.environ)
+    if wanted.output is not None:
+        return lines
+    # Closed to others, as lumienv makes its cache.
+    return f"(umask 077 && mkdir -p {shlex.quote(str(place.parent))})", *lines
 
 
 def pull(wanted: Wanted, report: Report) -> PullOutcome:
