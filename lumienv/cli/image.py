@@ -42,8 +42,13 @@ def list_(
     output = common.output
     site = load_site(os.environ)
     images = list_images(site.image_folders)
+    listed = {os.path.realpath(image.path) for image in images}  # where one was pulled into such a folder
     places = [Path(one.path) for one in pulled_images(site.cache)]
-    images += [FoundImage(path, parse(path.name)) for path in places if path.is_file()]
+    images += [
+        FoundImage(path, parse(path.name))
+        for path in places
+        if path.is_file() and os.path.realpath(path) not in listed
+    ]
     if as_json:
         output.data([{"path": str(image.path)} | with_nulls(asdict(image.name)) for image in images])
         return

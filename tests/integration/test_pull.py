@@ -283,6 +283,10 @@ def test_it_is_put_where_it_is_wanted_and_replaces_nothing_of_others(place, regi
     assert (done["path"], images(place)) == (str(mine), [])
     place.write(f'uri = "{uri}"')
     assert "image:        mine.sif" in place.lumienv("status")
+    # In a folder of images it is listed once, also by another name of that folder.
+    (tmp_path / "folder").symlink_to(place.directory)
+    listed = json.loads(place.lumienv("image", "list", "--json", LUMIENV_IMAGE_PATH=str(tmp_path / "folder")))
+    assert [one["path"] for one in listed] == [str(tmp_path / "folder" / "mine.sif")]
     # A second place is another name for the same file.
     other = pulled(place, uri, "-o", str(tmp_path / "other.sif"))
     assert (other["pulled"], Path(str(other["path"])).samefile(mine)) == (False, True)
