@@ -99,6 +99,18 @@ def test_every_option_has_a_variable_of_lumienvs() -> None:
     assert [one.opts for one in options if not re.fullmatch(r"LUMIENV_[A-Z_]+", str(one.envvar))] == []
 
 
+def test_a_variable_means_the_same_in_every_command() -> None:
+    """What is set for one command redirects no other: where to write, and what to edit, is each one's own."""
+    options = {
+        f"{name} {option.opts[-1]}": str(option.envvar)
+        for name, one in LEAVES.items()
+        for option in options_of(one)
+        if option.opts[-1] in ("--output", "--group", "--dev", "--rev", "--tag", "--branch", "--index")
+    }
+    shared = [name for name, variable in options.items() if list(options.values()).count(variable) > 1]
+    assert set(shared) <= {"sync --group", "export --group"}
+
+
 def test_every_variable_that_lumienv_reads_or_sets_stands_on_its_page() -> None:
     sources = "\n".join(path.read_text() for path in sorted((ROOT / "lumienv").rglob("*.py")))
     named = set(re.findall(r"\bLUMIENV_[A-Z][A-Z_]*[A-Z]\b", sources))

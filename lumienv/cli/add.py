@@ -26,13 +26,18 @@ from lumienv.ui import Output
     multiple=True,
     help="Add what a requirements or environment file lists.",
 )
-@click.option("--group", metavar="NAME", help="Add to a dependency group.")
-@click.option("--dev", is_flag=True, help="The same as --group dev.")
+@click.option("--group", metavar="NAME", envvar="LUMIENV_ADD_GROUP", help="Add to a dependency group.")
+@click.option("--dev", is_flag=True, envvar="LUMIENV_ADD_DEV", help="The same as --group dev.")
 @click.option("--editable", is_flag=True, help="Use folders where they lie: changes count at once.")
-@click.option("--index", metavar="NAME", help="Take these packages from this [[index]] alone.")
-@click.option("--rev", metavar="REV", help="The commit of a git repository.")
-@click.option("--tag", metavar="TAG", help="The tag of a git repository.")
-@click.option("--branch", metavar="NAME", help="The branch of a git repository.")
+@click.option(
+    "--index",
+    metavar="NAME",
+    envvar="LUMIENV_ADD_INDEX",
+    help="Take these packages from this [[index]] alone.",
+)
+@click.option("--rev", metavar="REV", envvar="LUMIENV_ADD_REV", help="The commit of a git repository.")
+@click.option("--tag", metavar="TAG", envvar="LUMIENV_ADD_TAG", help="The tag of a git repository.")
+@click.option("--branch", metavar="NAME", envvar="LUMIENV_ADD_BRANCH", help="The branch of a git repository.")
 @click.option("--no-sync", is_flag=True, help="Lock, and install nothing.")
 @click.option("--frozen", is_flag=True, help="Edit lumienv.toml alone: neither lock nor install.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")

@@ -137,7 +137,14 @@ def diff(common: Common, before: str, after: str | None, as_json: bool) -> None:
 @command.command()
 @common_options
 @click.argument("image", required=False)
-@click.option("-o", "--output", "target", metavar="FILE", help="Where to save it; `-` prints it.")
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    metavar="FILE",
+    envvar="LUMIENV_FREEZE_OUTPUT",
+    help="Where to save it; `-` prints it.",
+)
 @click.option(
     "--from-list", metavar="FILE", help="Make it by hand, from `pip list --format=freeze`; `-` reads it."
 )

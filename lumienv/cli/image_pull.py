@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 @click.command(name="pull")
 @common_options
 @click.argument("address", metavar="[ADDRESS]", required=False)
-@click.option("-o", "--output", "target", metavar="FILE", help="Put the image there, not into the cache.")
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    metavar="FILE",
+    envvar="LUMIENV_PULL_OUTPUT",
+    help="Put the image there, not into the cache.",
+)
 @click.option("--no-https", is_flag=True, help="Ask the registry by plain http, as one on this machine.")
 @click.option(
     "--print",

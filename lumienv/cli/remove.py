@@ -13,8 +13,10 @@ from lumienv.project.edit import remove
 @click.command(name="remove")
 @common_options
 @click.argument("packages", nargs=-1, required=True)
-@click.option("--group", metavar="NAME", help="Remove from a dependency group.")
-@click.option("--dev", is_flag=True, help="The same as --group dev.")
+@click.option(
+    "--group", metavar="NAME", envvar="LUMIENV_REMOVE_GROUP", help="Remove from a dependency group."
+)
+@click.option("--dev", is_flag=True, envvar="LUMIENV_REMOVE_DEV", help="The same as --group dev.")
 @click.option("--no-sync", is_flag=True, help="Lock, and leave the environment as it is.")
 @click.option("--frozen", is_flag=True, help="Edit lumienv.toml alone: neither lock nor install.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")
