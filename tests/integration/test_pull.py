@@ -123,7 +123,7 @@ def test_a_tag_is_pulled_its_digest_noted_and_the_line_to_write_told(place, regi
     (image,) = images(place)
     assert said.out.splitlines() == [
         f"pulled {uri}: {digest}",
-        f"  {image} ({image.stat().st_size / 1e6:.1f} MB)",
+        f"  {image} ({image.stat().st_size / 1e3:.0f} kB)",
         f'to have this very image: [image] uri = "{pin}"',
     ]
     assert f"pulling {uri}" in said.err
