@@ -84,8 +84,8 @@ def test_a_project_folder_that_is_not_there_is_no_cache(tmp_path: Path) -> None:
 
 
 def test_a_site_without_projects_has_its_caches_by_user(tmp_path: Path) -> None:
-    environ = site_file(tmp_path, f'[cache]\nfolder = "{tmp_path}/work/{{user}}/.cache/lumienv"\n')
-    assert load_site(environ, Path("/")).cache == tmp_path / "work/ada/.cache/lumienv"
+    environ = site_file(tmp_path, f'[cache]\nfolder = "{tmp_path}/caches/{{user}}/.cache/lumienv"\n')
+    assert load_site(environ, Path("/")).cache == tmp_path / "caches/ada/.cache/lumienv"
 
 
 def test_a_cache_folder_that_cannot_be_made_is_no_cache(tmp_path: Path) -> None:
