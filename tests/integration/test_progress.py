@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from wheels import make_wheel
+from workspace import interruptible
 
 MOVES = b"\x1b[?25l"  # the cursor is hidden while something is drawn
 
@@ -23,6 +24,7 @@ def project(local, wheels, index):
 def test_who_waits_at_a_terminal_sees_what_for_and_how_long_and_can_stop_it(project):
     process, terminal = pty.fork()
     if process == 0:
+        interruptible()
         os.chdir(project.directory)
         command = project.command("lock")
         os.execve(command[0], command, project.environment({"TERM": "xterm"}))  # noqa: S606
