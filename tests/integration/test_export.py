@@ -12,6 +12,7 @@ import uv
 import yaml
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from ruamel.yaml import YAML
 from wheels import make_wheel
 
 from lumienv.files import remove_tree
@@ -153,7 +154,9 @@ def test_a_bill_of_materials_is_valid(project):
 
 def test_a_conda_environment_is_yaml_with_the_images_packages_first(project):
     project.lumienv("export", "-o", "environment.yml")
-    made = yaml.safe_load((project.directory / "environment.yml").read_text())
+    text = (project.directory / "environment.yml").read_text()
+    made = YAML(typ="safe", pure=True).load(text)  # as conda reads it
+    assert made == yaml.safe_load(text)
     pins = made["dependencies"][-1]["pip"]
     assert pins == ["shipped==2.1", "other==1.0", "thing==1.0", "tool==3.0"]
 
