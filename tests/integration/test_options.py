@@ -43,7 +43,7 @@ CALLS = {
     "diff": Call("old.toml", coloured="out"),
     "export": Call("-o -", coloured="no"),
     "sync": Call("--dry-run --mode venv --all-groups", quiet="nothing"),
-    "status": Call("", coloured="no"),
+    "status": Call(),
     "verify": Call(quiet="nothing", coloured="no"),
     "clean": Call("--dry-run", quiet="nothing"),
     "run": Call("-- echo said", coloured="no"),
