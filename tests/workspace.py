@@ -116,8 +116,9 @@ def typing_environment(workspace: Workspace, images: Path) -> dict[str, str]:
 
 
 def interruptible() -> None:
-    """In a child, before its program: a job that a shell put into the background ignores SIGINT."""
+    """In a child, before its program: jobs in the background ignore SIGINT, and under nohup SIGHUP."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def make_workspace(directory: Path, cache: Path, **variables: str) -> Workspace:
