@@ -143,6 +143,7 @@ def test_a_word_is_shown_with_what_it_is_for_where_the_shell_can(prompt: Prompt,
 def test_an_option_that_is_there_is_not_offered_again_unless_it_may_be_repeated(
     prompt: Prompt, shell: str
 ) -> None:
+    prompt.enter("true")  # zsh may still be drawing what it has offered before
     offered = prompt.tab("lumienv sync --locked --group dev --").offered
     # By what they are for: shells may show what was typed once more.
     locked, group = "A lock that is not up to date is an error.", "Include a dependency group."
