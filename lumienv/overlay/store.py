@@ -136,10 +136,10 @@ class Store:
     @contextmanager
     def staging(self) -> Iterator[Path]:
         """A new directory on the store's file system; removed when it has not been published."""
-        with disk_errors("write to the store", self.generations):
-            path = self.generations / f"{_STAGING}{os.uname().nodename}-{work.label()}-{secrets.token_hex(3)}"
-            path.mkdir(mode=0o755)
-        try:
+        path = self.generations / f"{_STAGING}{os.uname().nodename}-{work.label()}-{secrets.token_hex(3)}"
+        try:  # named before it is made: a signal may come as mkdir returns
+            with disk_errors("write to the store", self.generations):
+                path.mkdir(mode=0o755)
             yield path
         finally:
             remove_tree(path)

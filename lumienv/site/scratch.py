@@ -1,7 +1,7 @@
 """Node-local directories for work in between: thousands of small files on a shared disk are slow."""
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,10 +21,12 @@ def scratch_directory(folder: Path) -> Iterator[Path]:
             f"there is no folder {folder} for work in between",
             hint="TMPDIR names one; without it: unset TMPDIR",
         )
-    with disk_errors("make a scratch directory", folder):
-        _remove_abandoned(folder)
-        path = Path(tempfile.mkdtemp(prefix=f"{_here()}{work.label()}-", dir=folder))
+    # Named before it is made: a signal may come as mkdir returns.
+    path = folder / f"{_here()}{work.label()}-{secrets.token_hex(8)}"
     try:
+        with disk_errors("make a scratch directory", folder):
+            _remove_abandoned(folder)
+            path.mkdir(0o700)
         yield path
     finally:
         remove_tree(path)
