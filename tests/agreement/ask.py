@@ -5,7 +5,7 @@ from pathlib import Path
 
 from agreement.compare import Comparison, Lumienv, compare
 from agreement.images import FrozenImage
-from agreement.peer import Uv, stubs_of
+from agreement.peer import Uv, uv_config
 from agreement.sets import SETS
 from lumienv.index.client import IndexClient
 
@@ -16,8 +16,8 @@ _UVS = 3
 
 def ask(image: FrozenImage, client: IndexClient, work: Path) -> dict[str, Comparison]:
     """Set → what came of it. `work` is an empty folder."""
-    with stubs_of(image, work / "stubs") as stubs, ThreadPoolExecutor(_UVS) as pool:
-        theirs = Uv(image, stubs, NEWEST)
+    with uv_config(image, work / "uv") as config, ThreadPoolExecutor(_UVS) as pool:
+        theirs = Uv(image, config, NEWEST)
         ours = Lumienv(image, client, NEWEST)
         answers = {name: pool.submit(theirs.lock, wanted) for name, wanted in SETS.items()}
         return {name: compare(wanted, ours, theirs, answers[name].result()) for name, wanted in SETS.items()}

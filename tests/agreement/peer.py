@@ -3,11 +3,15 @@
 The stubs have names and versions only. Their index stands first, and the first index that has a name is the
 only one that uv believes for it: so the image's packages are the only candidates for their names. With
 `--find-links` uv would prefer a real wheel of the same version, and follow what that one needs.
+
+The other index is the one that lumienv asks. What either says is believed for an hour: an index that gives
+its pages no lifetime would else be asked for each of them again with every question.
 """
 
 import os
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,9 +24,11 @@ from packaging.utils import canonicalize_name
 from wheels import make_wheel
 
 from agreement.images import FrozenImage
+from lumienv.index.config import default_index
 
-# What would have uv decide by other rules than those it is given here; where the index is, it may keep.
-_KEPT = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_CACHE_DIR", "UV_HTTP_TIMEOUT", "UV_CONFIG_FILE")
+# What would have uv decide by other rules than those it is given here; what it was told it may keep.
+_KEPT = ("UV_CACHE_DIR", "UV_HTTP_TIMEOUT")
+_HOUR = '{ api = "max-age=3600", files = "max-age=3600" }'
 
 
 @dataclass(frozen=True)
@@ -40,8 +46,8 @@ class Uv:
     """uv as it is asked about one image; what was uploaded after `newest` (RFC 3339) does not exist."""
 
     image: FrozenImage
-    stubs: str
-    """the URL of the stubs' index"""
+    config: Path
+    """a uv.toml with the indexes: see `uv_config`"""
     newest: str
 
     def lock(
@@ -55,14 +61,10 @@ class Uv:
 
         Raises RuntimeError when uv fails and it is not for a conflict.
         """
-        argv = [uv.find_uv_bin(), "pip", "compile", "-", "--index", self.stubs, "--only-binary", ":all:"]
-        argv += [
-            "--python-version",
-            self.image.python,
-            "--no-python-downloads",
-            "--exclude-newer",
-            self.newest,
-        ]
+        argv = [uv.find_uv_bin(), "pip", "compile", "-", "--config-file", str(self.config)]
+        argv += ["--only-binary", ":all:", "--exclude-newer", self.newest]
+        # Any Python will do, as the version is told: looking for one takes uv longer than its answer.
+        argv += ["--python", sys.executable, "--no-python-downloads", "--python-version", self.image.python]
         argv += ["--python-platform", f"x86_64-manylinux_{self.image.glibc.replace('.', '_')}"]
         argv += ["--prerelease", prerelease, "--no-header", "--no-annotate", "--color", "never"]
         with _file(constraints) as constraining, _file(any_version) as overriding:
@@ -86,13 +88,19 @@ class Uv:
 
 
 @contextmanager
-def stubs_of(image: FrozenImage, folder: Path) -> Iterator[str]:
-    """The URL of an index with a wheel for all that the image has or stands for: a name and a version."""
-    folder.mkdir()
+def uv_config(image: FrozenImage, folder: Path) -> Iterator[Path]:
+    """A uv.toml in the new `folder`: lumienv's index behind one with a stub for all that the image has."""
+    (stubs := folder / "stubs").mkdir(parents=True)
     for name, version in [*image.provided.items(), *image.stood_for.items()]:
-        make_wheel(folder, name, version)
-    with IndexServer(folder, sidecars=True) as server:
-        yield server.url
+        make_wheel(stubs, name, version)
+    config = folder / "uv.toml"
+    with IndexServer(stubs, sidecars=True) as server:
+        indexes = (
+            f'name = "stubs"\nurl = "{server.url}"',
+            f'name = "real"\nurl = "{default_index().url}"\ndefault = true',
+        )
+        config.write_text("".join(f"[[index]]\n{one}\ncache-control = {_HOUR}\n" for one in indexes))
+        yield config
 
 
 @contextmanager
@@ -104,4 +112,12 @@ def _file(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _environment() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if not k.startswith("UV_") or k in _KEPT}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("UV_") or k in _KEPT}
+    credentials = default_index().credentials
+    if credentials is None:
+        return kept
+    return {
+        **kept,
+        "UV_INDEX_REAL_USERNAME": credentials.username,
+        "UV_INDEX_REAL_PASSWORD": credentials.password or "",
+    }
