@@ -152,18 +152,24 @@ def _bar(label: str, total: int, color: bool | None) -> Iterator[Downloads]:
 @contextmanager
 def _clock(text: str, detail: Callable[[], str], color: bool | None) -> Iterator[None]:
     from rich.console import Console
-    from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TimeElapsedColumn
+    from rich.table import Column
     from rich.text import Text
 
-    class Detail(ProgressColumn):
+    class Step(ProgressColumn):
+        """One line, however long: what does not fit is cut, and the time stays to be seen."""
+
+        def __init__(self) -> None:
+            super().__init__(Column(ratio=1, no_wrap=True, overflow="ellipsis"))
+
         def render(self, task: Task) -> Text:
             del task
-            return Text(plain(detail()))
+            return Text(plain(" ".join(filter(None, (text, detail())))))
 
     console = Console(stderr=True, no_color=color is False)
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), Detail(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        progress.add_task(plain(text), total=None)
+    columns = SpinnerColumn(), TimeElapsedColumn(), Step()
+    with Progress(*columns, console=console, transient=True, expand=True) as progress:
+        progress.add_task("", total=None)
         yield
 
 

@@ -5,11 +5,14 @@ import pty
 import subprocess
 import sys
 
+import click
+
 from lumienv.ui import Output
 
+TEXT = "packing [all] of it"
 STEP = """
 from lumienv.ui import Output
-with Output(progress=%r).step("packing [all] of it", lambda: "the middle\\x1b[31m part"):
+with Output(progress=%r).step(%r, lambda: "the middle\\x1b[31m part"):
     pass
 """
 
@@ -28,10 +31,10 @@ def test_a_quiet_step_says_nothing(capsys):
     assert capsys.readouterr().err == ""
 
 
-def on_a_terminal(progress: bool) -> str:
+def on_a_terminal(progress: bool, text: str = TEXT) -> str:
     ours, theirs = pty.openpty()
-    environ = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
-    subprocess.run([sys.executable, "-c", STEP % progress], stderr=theirs, env=environ, check=True)
+    environ = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    subprocess.run([sys.executable, "-c", STEP % (progress, text)], stderr=theirs, env=environ, check=True)
     os.close(theirs)
     shown = os.read(ours, 10_000).decode()
     os.close(ours)
@@ -44,6 +47,14 @@ def test_a_step_shows_what_is_being_done_on_a_terminal():
     assert "packing [all] of it" in shown
     assert "the middle part" in shown
     assert "0:00:00" in shown
+
+
+def test_a_step_with_a_long_name_keeps_its_line_and_the_time():
+    shown = on_a_terminal(True, f"packing {'/long/folder' * 10}")
+
+    first = click.unstyle(shown).partition("\n")[0]
+    assert "0:00:00 packing /long/folder" in first
+    assert first.rstrip().endswith("…")
 
 
 def test_a_terminal_without_progress_gets_the_plain_line():
