@@ -69,7 +69,7 @@ class Case:
     def uv(self, bench: Bench) -> Sequence[str]:
         """uv's command line for the same."""
         argv = [bench.uv, "pip", "compile", "-", "--only-binary", ":all:", "--exclude-newer", self.date]
-        argv += ["--python-version", self.python, "--no-python-downloads"]
+        argv += ["--python", bench.python, "--no-python-downloads", "--python-version", self.python]
         argv += ["--python-platform", f"x86_64-manylinux_{GLIBC.replace('.', '_')}"]
         return [*argv, "--cache-dir", str(bench.store.parent / "backtracking-uv")]
 
