@@ -102,6 +102,9 @@ for old in "$caches"/*/.checkout; do
   [ -d "$(cat "$old")" ] || rm -rf "${old%/.checkout}" "${old%/.checkout}.lock"
 done
 
+# --- what the machine's own index has said to the tests that ask it
+export LUMIENV_TEST_INDEX_CACHE=$caches/index
+
 # --- each call of the installed program is noted down, to see in the end which commands and options were used
 "$venv/bin/python" "$tests/exercised.py" start "$venv"
 

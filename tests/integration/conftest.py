@@ -129,8 +129,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def real_index(cache: Path) -> Iterator[IndexClient]:
-    """The index of this machine; what it says is kept where LUMIENV_CACHE_DIR says, if it says."""
-    kept = Path(os.environ.get("LUMIENV_CACHE_DIR") or cache) / "index"
+    """The index of this machine; what it says is kept where LUMIENV_TEST_INDEX_CACHE says, if it says."""
+    kept = Path(os.environ.get("LUMIENV_TEST_INDEX_CACHE") or cache / "index")
     with ExitStack() as stack:
         try:
             client = stack.enter_context(IndexClient([default_index()], cache=kept))
