@@ -136,6 +136,7 @@ stage "ruff format" ruff format --check .
 stage "mypy" mypy lumienv
 stage "documentation" env NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict --site-dir "$copy/site"
 
+slowest=--durations=12
 # Paths among the arguments choose the tests instead of the stages' own.
 options=() unit=() integration=()
 for argument in "$@"; do
@@ -149,25 +150,30 @@ if [ ${#unit[@]} = 0 ] && [ ${#integration[@]} = 0 ]; then
   unit=(tests --ignore=tests/integration) integration=(tests/integration)
 fi
 if [ ${#unit[@]} -gt 0 ]; then
-  stage "unit tests" run_pytest pytest "${unit[@]}" "${options[@]}"
+  # On all cores, a file on one; not where tests were chosen, which may be to debug them.
+  cores=()
+  [ "$arguments" -gt 0 ] || cores=(-n auto --dist loadfile)
+  stage "unit tests" run_pytest pytest $slowest "${cores[@]}" "${unit[@]}" "${options[@]}"
 fi
-as_lab_user() { # becomes the same tests, from the copy, without those that say nothing about who runs them
+as_lab_user() { # becomes the tests of an unprivileged user, from the copy
   chown -R "$lab_user:" "$copy"
   local index
   index=$(pip_index_url)
   [ -z "$index" ] || export PIP_INDEX_URL=$index
   export CWD=$copy LAB_PATH=$venv/bin:/usr/local/bin:/usr/bin:/bin
   export KEEP="LUMIENV_TEST_STRICT LUMIENV_LAB_IMAGES PIP_INDEX_URL UV_INDEX_URL UV_DEFAULT_INDEX"
-  exec "$tests/lab/user.sh" "$venv/bin/pytest" -m "not once" "${integration[@]}" "${options[@]}"
+  exec "$tests/lab/user.sh" "$venv/bin/pytest" $slowest -m "not once" "${integration[@]}" "${options[@]}"
 }
 if [ ${#integration[@]} -gt 0 ]; then
-  # Both users' tests at once: they spend half of their time waiting, for containers and for Slurm. What is measured
-  # is one user's.
+  # Both users' tests at once: they spend half of their time waiting, for containers and for Slurm. Most are one
+  # user's (the markers in pyproject.toml); what is measured is the caller's, who then runs them all.
+  own=()
   if [ "$(id -u)" = 0 ] && is_debian_amd64 && [ -z "$measured" ]; then
+    own=(-m "once or not unprivileged")
     as_lab_user </dev/null >"$said" 2>&1 &
     other=$!
   fi
-  stage "integration tests as $(id -un)" run_pytest pytest "${integration[@]}" "${options[@]}"
+  stage "integration tests as $(id -un)" run_pytest pytest $slowest "${own[@]}" "${integration[@]}" "${options[@]}"
   if [ -n "$other" ]; then
     said_by_other() { local status=0; wait "$other" || status=$?; other=; cat "$said"; return $status; }
     stage "integration tests as $lab_user" run_pytest said_by_other

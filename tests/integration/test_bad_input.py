@@ -10,6 +10,8 @@ import subprocess
 import pytest
 from wheels import make_wheel
 
+pytestmark = pytest.mark.unprivileged
+
 
 def refused(workspace, *words, status=1, **variables):
     """What the program says when it refuses, without a traceback."""
@@ -259,6 +261,7 @@ if os.geteuid() == 0:  # only root can mount the small file system that is to be
         yield folder
         subprocess.run(["umount", str(folder)], check=True)
 
+    @pytest.mark.once
     @pytest.mark.parametrize("full", ["store", "cache", "scratch"])
     def test_a_full_disk_is_said_and_the_old_environment_still_works(lab, local, wheels, small_disk, full):
         make_wheel(wheels, "thing", "1.0")

@@ -21,6 +21,8 @@ from lumienv.runtime import Bind, Surroundings, closed_capture
 from lumienv.runtime.host import Host
 from lumienv.runtime.singularity import find
 
+pytestmark = pytest.mark.unprivileged
+
 SETUPTOOLS = '[build-system]\nrequires = ["setuptools>=64"]\nbuild-backend = "setuptools.build_meta"\n'
 SCM = (
     SETUPTOOLS.replace('"]', '", "setuptools-scm>=8"]')

@@ -8,6 +8,8 @@ from sources import tiny_project, write_tree
 from wheels import make_wheel
 from workspace import Workspace, locked
 
+pytestmark = pytest.mark.unprivileged
+
 HAS = "import importlib.util as u, sys; print([bool(u.find_spec(name)) for name in sys.argv[1:]])"
 
 

@@ -10,6 +10,8 @@ import pytest
 from console import shown_commands
 from workspace import Workspace, typing_environment
 
+pytestmark = pytest.mark.unprivileged
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = sorted(page.parent.name for page in EXAMPLES.glob("*/README.md"))
 

@@ -6,6 +6,8 @@ import re
 import pytest
 from wheels import make_wheel
 
+pytestmark = pytest.mark.unprivileged
+
 FAMILIES = ["mpi4py", "pytorch", "multitorch"]
 
 

@@ -6,6 +6,8 @@ import pytest
 from recording import on_terminal
 from workspace import Workspace, make_workspace
 
+pytestmark = pytest.mark.unprivileged
+
 REQUIREMENTS = """\
 --extra-index-url https://download.example.org/whl/cu126
 torch==2.8.0+cu126

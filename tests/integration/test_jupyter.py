@@ -7,6 +7,8 @@ import sys
 import pytest
 from uv import find_uv_bin
 
+pytestmark = pytest.mark.unprivileged
+
 # Starts the kernel as any front end does, runs a cell in it, and shuts it down.
 CLIENT = """\
 import sys

@@ -7,6 +7,8 @@ import subprocess
 import pytest
 from wheels import make_wheel
 
+pytestmark = pytest.mark.unprivileged
+
 CODE = "def main():\n    import sys\n    print(__file__, sys.argv, flush=True)\n    sys.exit(3)\n"
 WHO = "import os, thing; print(os.environ.get('RANK'), os.environ.get('SLURM_PROCID'), thing.__file__)"
 SEEN = "import json, sys; print(json.dumps([sys.executable, sys.prefix, sys.argv[1:]]))"

@@ -6,6 +6,8 @@ import pytest
 from sources import tiny_project, write_tree
 from workspace import Workspace
 
+pytestmark = pytest.mark.unprivileged
+
 VALUE = "import edited; print(edited.value, edited.__file__)"
 
 

@@ -14,6 +14,8 @@ from workspace import locked
 
 from lumienv.files import remove_tree
 
+pytestmark = pytest.mark.unprivileged
+
 
 @pytest.fixture
 def project(lab, local, wheels):

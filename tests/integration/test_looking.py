@@ -6,6 +6,8 @@ import pytest
 from wheels import make_wheel
 from workspace import make_workspace
 
+pytestmark = pytest.mark.unprivileged
+
 UNSTARTED = {"LUMIENV_RUNTIME": "/bin/false"}
 
 

@@ -5,6 +5,8 @@ import re
 import pytest
 from workspace import locked
 
+pytestmark = pytest.mark.unprivileged
+
 STACK = ["datasets", "transformers", "accelerate", "wandb"]
 
 

@@ -20,6 +20,8 @@ from terminal import Terminal
 from wheels import make_wheel
 from workspace import Workspace, typing_environment
 
+pytestmark = pytest.mark.unprivileged
+
 CHECKOUT = Path(__file__).parents[2]
 DOCS = CHECKOUT / "docs"
 PAGES = [DOCS / "tutorial.md", *sorted((DOCS / "how-to").glob("*.md"))]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-pytestmark = pytest.mark.usefixtures("slurm")
+pytestmark = [pytest.mark.unprivileged, pytest.mark.usefixtures("slurm")]
 
 RANKS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
 SLURMS = ("SLURM_PROCID", "SLURM_NODEID", "SLURM_JOB_ID", "SLURM_CPUS_PER_TASK", "SLURMD_NODENAME")

@@ -12,6 +12,8 @@ from workspace import Workspace, make_workspace
 
 from lumienv.launch.variables import OF_A_SHELL
 
+pytestmark = pytest.mark.unprivileged
+
 FOLDER = 'it\'s "a" $project\n,x:y `id`\\ %s'
 WORDS = ["", "two words", "it's", '"$(id)"', "a\nb\n", ":", "-n", "ü", "\udcff"]
 TOKEN = "~/s3cr3t,$(id) 'x'\n"  # the runtime would expand the tilde of a variable that nobody names

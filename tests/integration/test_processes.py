@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from workspace import Workspace, make_workspace
 
+pytestmark = pytest.mark.unprivileged
+
 # A task of a step, as its variables tell.
 STEP = {
     "SLURM_JOB_ID": "7",

@@ -9,6 +9,8 @@ import pytest
 from wheels import make_wheel
 from workspace import interruptible
 
+pytestmark = pytest.mark.unprivileged
+
 MOVES = b"\x1b[?25l"  # the cursor is hidden while something is drawn
 
 

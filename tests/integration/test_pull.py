@@ -27,6 +27,8 @@ from workspace import Workspace, make_workspace
 
 from lumienv.image.sif import read_sif
 
+pytestmark = pytest.mark.unprivileged
+
 PULL = ("image", "pull", "--no-https")
 # As the small image has it: the venv first.
 ENV = ["PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin", "VIRTUAL_ENV=/opt/venv"]

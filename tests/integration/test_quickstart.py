@@ -3,6 +3,10 @@
 import subprocess
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.unprivileged
+
 SCRIPT = Path(__file__).parents[2] / "examples/quickstart/run.sh"
 
 

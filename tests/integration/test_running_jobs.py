@@ -12,6 +12,8 @@ import pytest
 from wheels import make_wheel
 from workspace import Workspace
 
+pytestmark = pytest.mark.unprivileged
+
 # Imports one module, says so, waits for a word, and only then looks at everything else.
 LAZY = """
 import first

@@ -17,7 +17,7 @@ import pytest
 from slurm_lab import PARTITION, PATIENCE, job_field, until_gone
 from workspace import Workspace, make_workspace
 
-pytestmark = pytest.mark.usefixtures("slurm")
+pytestmark = [pytest.mark.unprivileged, pytest.mark.usefixtures("slurm")]
 
 NASTY = ["a b", "", "$HOME", "`id`", "$(id)", "'", '"', "two\nlines", "*", "--", ":", "é", "\\"]
 SHOW = """

@@ -2,6 +2,10 @@
 
 import json
 
+import pytest
+
+pytestmark = pytest.mark.unprivileged
+
 
 def test_h5py_is_added_to_the_mpi4py_image_in_two_commands(lab, workspace):
     workspace.write(f'path = "{lab.images["mpi4py"]}"', ["h5py"])

@@ -7,6 +7,8 @@ import pytest
 from slurm_lab import PARTITION, allocation, at_terminal
 from workspace import Workspace, make_workspace
 
+pytestmark = pytest.mark.unprivileged
+
 WHERE = "python -c 'import sys; print(sys.prefix)'; echo done1"
 
 

@@ -9,6 +9,8 @@ import pytest
 from wheels import make_wheel
 from workspace import locked, make_workspace
 
+pytestmark = pytest.mark.unprivileged
+
 NO_RUNTIME = {"LUMIENV_RUNTIME": "/bin/false"}
 
 

@@ -11,6 +11,8 @@ from sources import commit, make_repository, make_sdist, stated_project, tiny_pr
 from wheels import make_wheel
 from workspace import Workspace
 
+pytestmark = pytest.mark.unprivileged
+
 PRINT = "import sys, {0}; print({0}.__file__)"
 
 

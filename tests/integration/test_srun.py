@@ -21,7 +21,7 @@ from workspace import Workspace, make_workspace
 
 from lumienv.launch.slurm_options import SBATCH, SRUN, SlurmProgram
 
-pytestmark = pytest.mark.usefixtures("slurm")
+pytestmark = [pytest.mark.unprivileged, pytest.mark.usefixtures("slurm")]
 
 RANK = "import os; print(os.environ['SLURM_PROCID'], os.environ['SLURM_NTASKS'])"
 WAIT = """

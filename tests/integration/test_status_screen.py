@@ -7,6 +7,8 @@ import pytest
 from entry_point import on_terminal
 from wheels import make_wheel
 
+pytestmark = pytest.mark.unprivileged
+
 LONG = "lumi-pytorch-rocm-6.2.4-python-3.12-pytorch-v2.7.1-dockerhash-0d479e852886.sif"
 
 

@@ -15,6 +15,8 @@ from lumienv.overlay.generation import current_generation
 from lumienv.project import open_project
 from lumienv.project.activation import SHELLS_OWN, activation_differences
 
+pytestmark = pytest.mark.unprivileged
+
 STALE = {
     **{
         f"{prefix}_{name}": "/no/such"

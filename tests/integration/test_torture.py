@@ -10,6 +10,8 @@ from torture import SHOW, Seen, named, output_of, raws, texts
 
 from lumienv.launch.variables import OF_A_SHELL
 
+pytestmark = pytest.mark.unprivileged
+
 BASES = ["mpi4py", "pytorch", "multitorch", "small", "host"]
 
 TEXTS = texts(150)

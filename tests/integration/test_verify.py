@@ -15,6 +15,8 @@ from workspace import Said, Workspace
 
 from lumienv.overlay.squashfs import find_program
 
+pytestmark = pytest.mark.unprivileged
+
 CARRIED = {"host": "venv", "venv": "venv", "squashfs": "squashfs", "append": "sif"}
 
 
