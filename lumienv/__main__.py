@@ -5,6 +5,10 @@ import gc
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 
 def main() -> None:
     """The `lumienv` program; does not return."""
@@ -20,12 +24,12 @@ def main() -> None:
         if arguments is not None:
             from lumienv.cli.run import run
 
-            sys.exit(run(arguments))
+            leave(run(arguments))
     if words[:1] == ["srun"]:
         from lumienv.cli.srun import asks_for_help, srun
 
         if not asks_for_help(words[1:]):
-            sys.exit(srun(words[1:]))
+            leave(srun(words[1:]))
     if words[:1] == ["__complete"]:  # on every TAB in a shell
         from lumienv.cli.complete import complete
 
@@ -33,7 +37,16 @@ def main() -> None:
     atexit.register(gc.freeze)  # at its end, where the interpreter would look through them once more
     from lumienv.cli.main import main as cli
 
-    cli()
+    leave(cli())
+
+
+def leave(status: int) -> "NoReturn":
+    """End with this exit status."""
+    if "threading" in sys.modules:
+        from lumienv.cli.ending import leave_threads
+
+        leave_threads(status)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -150,9 +150,9 @@ if [ ${#unit[@]} = 0 ] && [ ${#integration[@]} = 0 ]; then
   unit=(tests --ignore=tests/integration) integration=(tests/integration)
 fi
 if [ ${#unit[@]} -gt 0 ]; then
-  # On all cores, a file on one; not where tests were chosen, which may be to debug them.
+  # On all cores, a file on one; not where tests were chosen, which may be to debug them, nor where they are measured.
   cores=()
-  [ "$arguments" -gt 0 ] || cores=(-n auto --dist loadfile)
+  [ "$arguments" -gt 0 ] || [ -n "$measured" ] || cores=(-n auto --dist loadfile)
   stage "unit tests" run_pytest pytest $slowest "${cores[@]}" "${unit[@]}" "${options[@]}"
 fi
 as_lab_user() { # becomes the tests of an unprivileged user, from the copy

@@ -1,6 +1,10 @@
 """Told to end, by Ctrl-C or a signal: what was begun is cleaned up first, whatever else comes meanwhile."""
 
+import os
 import signal
+import sys
+import threading
+from contextlib import suppress
 from typing import NoReturn
 
 # A job's end on LUMI comes as SIGTERM, that of a terminal as SIGHUP.
@@ -27,6 +31,18 @@ def clean_up_first() -> None:
 def status_of(error: BaseException) -> int:
     """The exit status for whatever interrupted."""
     return error.status if isinstance(error, EndedError) else 130
+
+
+def leave_threads(status: int) -> None:
+    """Where threads are left behind (lumienv/index/workers.py), end here and now with this exit status.
+
+    Python 3.11 may crash if it comes to its own end while one of them loads a library.
+    """
+    if any(thread.daemon for thread in threading.enumerate()):
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):  # whoever read it has gone
+                stream.flush()
+        os._exit(status)
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001

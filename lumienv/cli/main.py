@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -144,10 +144,10 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return collected
 
 
-def main() -> NoReturn:
-    """Run the command line, and turn every failure into a sentence and an exit status."""
+def main() -> int:
+    """Run the command line, and turn every failure into a sentence; the exit status."""
     clean_up_first()
-    sys.exit(guarded(_invoke))
+    return guarded(_invoke)
 
 
 def _invoke() -> object:
