@@ -6,6 +6,8 @@ from lumienv.launch.shape import Shape, asked_for
 from lumienv.overlay.generation import Generation
 from lumienv.site import Preset, Site, SiteBind
 
+_TOO_SHORT_FOR_A_SLIP = 4  # pip, zip: most short words are a letter away from another
+
 
 def preset_notes(presets: Iterable[Preset], shape: Shape, launcher: Sequence[str]) -> list[str]:
     """Where a preset is used outside what it is for. `launcher`: srun's words, without those of presets."""
@@ -60,3 +62,22 @@ def loop_devices(site: Site, generation: Generation, flavour: str, shape: Shape)
 def images_of(mode: str, builder: str) -> int:
     """How many file-system images a container of this mode mounts."""
     return 2 if mode == "squashfs" or (mode == "sif" and builder == "append") else 1
+
+
+def mistyped_task(tasks: Iterable[str], word: str) -> list[str]:
+    """A line where a command is a slip away from a task's name: the image may have a program of that name."""
+    if word in tasks or len(word) < _TOO_SHORT_FOR_A_SLIP:
+        return []
+    return [f"there is no task {word}; did you mean {task}?" for task in tasks if _is_a_slip(word, task)]
+
+
+def _is_a_slip(typed: str, meant: str) -> bool:
+    """Whether one letter is wrong, missing or too many, or two have changed places."""
+    # difflib would take as long to import as all the rest of this.
+    same = 0
+    while same < min(len(typed), len(meant)) and typed[same] == meant[same]:
+        same += 1
+    typed, meant = typed[same:], meant[same:]
+    while typed and meant and typed[-1] == meant[-1]:
+        typed, meant = typed[:-1], meant[:-1]
+    return max(len(typed), len(meant)) == 1 or (len(typed) == 2 and typed == meant[::-1])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from lumienv.errors import ContainerError, ImageError, StoreError, UsageError
 from lumienv.launch.arguments import RunArguments
+from lumienv.launch.notes import mistyped_task
 from lumienv.launch.plan import LaunchPlan, launch_plan
 from lumienv.launch.slurm import launcher_words, starts_step, typed_words
 from lumienv.lockdigest import LOCK_NAME, bytes_digest
@@ -93,9 +94,10 @@ def planned(
     command: Sequence[str] | None = None,
 ) -> LaunchPlan:
     """The plan for the typed command, or another one, with what was typed beside it."""
-    return launch_plan(
+    words = arguments.command if command is None else command
+    plan = launch_plan(
         generation,
-        task_words(manifest.tasks, arguments.command if command is None else command),
+        task_words(manifest.tasks, words),
         manifest,
         site,
         environ,
@@ -103,6 +105,8 @@ def planned(
         bind=arguments.bind,
         launcher=launcher,
     )
+    meant = mistyped_task(manifest.tasks, words[0])
+    return replace(plan, notes=(*meant, *plan.notes)) if meant else plan
 
 
 def _in_use(

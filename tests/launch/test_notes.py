@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from generations import described
 
-from lumienv.launch.notes import loop_devices, missing_binds, preset_notes
+from lumienv.launch.notes import loop_devices, missing_binds, mistyped_task, preset_notes
 from lumienv.launch.shape import Shape
 from lumienv.overlay.store import Store
 from lumienv.site import Preset, Site, SiteBind
@@ -75,3 +75,13 @@ def test_all_missing_binds_are_told_in_one_line() -> None:
     assert "/pfs, /flash" in said
     assert "LUMIENV_SITE" in said
     assert missing_binds(SITE, []) == []
+
+
+@pytest.mark.parametrize("typed", ["trai", "trains", "rain", "trsin", "trian", "Train", "tarin"])
+def test_a_command_that_is_a_slip_away_from_a_task_is_asked_about(typed: str) -> None:
+    assert mistyped_task(["test", "train"], typed) == [f"there is no task {typed}; did you mean train?"]
+
+
+@pytest.mark.parametrize("typed", ["train", "python", "drains", "tr", "niart", "trai1ns", "zip", ""])
+def test_other_commands_are_not(typed: str) -> None:
+    assert mistyped_task(["pip", "train"], typed) == []

@@ -185,6 +185,13 @@ def test_what_takes_effect_at_once_needs_no_sync(project: Synced) -> None:
     assert plan.argv[-5:] == ("python", "train.py", "--epochs", "10", "more")
 
 
+def test_a_mistyped_task_is_run_as_the_command_it_may_be_and_asked_about(project: Synced) -> None:
+    plan = project.plan("trian", environ={}, launcher="direct")
+    assert plan.argv[-1] == "trian"
+    assert plan.notes[0] == "there is no task trian; did you mean train?"
+    assert project.plan("train", environ={}, launcher="direct").notes == plan.notes[1:]
+
+
 def test_no_sync_runs_in_the_environment_as_it_is(project: Synced) -> None:
     break_lock(project)
     assert project.plan("python", no_sync=True, environ={"SLURM_JOB_ID": "7"}, launcher="direct").argv
