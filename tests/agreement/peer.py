@@ -4,8 +4,8 @@ The stubs have names and versions only. Their index stands first, and the first 
 only one that uv believes for it: so the image's packages are the only candidates for their names. With
 `--find-links` uv would prefer a real wheel of the same version, and follow what that one needs.
 
-The other index is the one that lumienv asks. What either says is believed for an hour: an index that gives
-its pages no lifetime would else be asked for each of them again with every question.
+The other index is the one that lumienv asks. The pages of either are believed for an hour: an index that
+gives them no lifetime would else be asked for each of them again with every question.
 """
 
 import os
@@ -28,7 +28,8 @@ from lumienv.index.config import default_index
 
 # What would have uv decide by other rules than those it is given here; what it was told it may keep.
 _KEPT = ("UV_CACHE_DIR", "UV_HTTP_TIMEOUT")
-_HOUR = '{ api = "max-age=3600", files = "max-age=3600" }'
+# Pages for an hour, files for a year: a file of an index never changes.
+_KEEPING = '{ api = "max-age=3600", files = "max-age=31536000" }'
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def uv_config(image: FrozenImage, folder: Path) -> Iterator[Path]:
             f'name = "stubs"\nurl = "{server.url}"',
             f'name = "real"\nurl = "{default_index().url}"\ndefault = true',
         )
-        config.write_text("".join(f"[[index]]\n{one}\ncache-control = {_HOUR}\n" for one in indexes))
+        config.write_text("".join(f"[[index]]\n{one}\ncache-control = {_KEEPING}\n" for one in indexes))
         yield config
 
 
