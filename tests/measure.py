@@ -20,6 +20,8 @@ import sys
 
 _NAME = "lumienv_measured"
 _PROGRAMS = ("pytest", "lumienv", "steps.py", "repack.py", "bytecode.py")
+# How pytest-xdist starts what runs tests for pytest (execnet.gateway_io.popen_bootstrapline).
+_WORKER = "import sys;exec(eval(sys.stdin.readline()))"
 _FED = ("image/probe.py", "overlay/inspection.py", "overlay/audit.py", "build/hooks.py")
 
 
@@ -33,7 +35,9 @@ def _concerned(words: list[str]) -> bool:
             next(rest, "")
         elif word == "-m":
             return next(rest, "") in _PROGRAMS
-        elif word == "-c" or not word.startswith("-"):
+        elif word == "-c":
+            return next(rest, "") == _WORKER
+        elif not word.startswith("-"):
             return os.path.basename(word) in _PROGRAMS  # noqa: PTH119
     return False
 

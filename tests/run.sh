@@ -149,10 +149,10 @@ done
 if [ ${#unit[@]} = 0 ] && [ ${#integration[@]} = 0 ]; then
   unit=(tests --ignore=tests/integration) integration=(tests/integration)
 fi
+# On all cores, a file on one; not where tests were chosen, which may be to debug them.
+cores=()
+[ "$arguments" -gt 0 ] || cores=(-n auto --dist loadfile)
 if [ ${#unit[@]} -gt 0 ]; then
-  # On all cores, a file on one; not where tests were chosen, which may be to debug them, nor where they are measured.
-  cores=()
-  [ "$arguments" -gt 0 ] || [ -n "$measured" ] || cores=(-n auto --dist loadfile)
   stage "unit tests" run_pytest pytest $slowest "${cores[@]}" "${unit[@]}" "${options[@]}"
 fi
 as_lab_user() { # becomes the tests of an unprivileged user, from the copy
@@ -168,6 +168,7 @@ if [ ${#integration[@]} -gt 0 ]; then
   # Both users' tests at once: they spend half of their time waiting, for containers and for Slurm. Most are one
   # user's (the markers in pyproject.toml); what is measured is the caller's, who then runs them all.
   own=()
+  [ -z "$measured" ] || own=("${cores[@]}")
   if [ "$(id -u)" = 0 ] && is_debian_amd64 && [ -z "$measured" ]; then
     own=(-m "once or not unprivileged")
     as_lab_user </dev/null >"$said" 2>&1 &

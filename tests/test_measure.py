@@ -57,6 +57,13 @@ def test_a_program_that_is_fed_to_python_counts_by_its_own_name(python: Path, tm
     assert measured(tmp_path / "data") == {"probe.py"}
 
 
+def test_what_runs_tests_for_pytest_on_another_core_counts_too(python: Path, tmp_path: Path) -> None:
+    (tmp_path / "test_one.py").write_text("def test_one():\n    import lumienv.shell\n")
+    words = ["-m", "pytest", "-p", "no:cacheprovider", "-n", "1", "test_one.py"]
+    subprocess.run([python, *words], cwd=tmp_path, capture_output=True, check=True)
+    assert measured(tmp_path / "data") >= {"__init__.py", "shell.py"}
+
+
 @pytest.mark.parametrize(
     "words", [["-X", "importtime", "-m", "lumienv", "--version"], ["-c", "import lumienv"], ["-"]]
 )
