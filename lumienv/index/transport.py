@@ -1,4 +1,4 @@
-"""The one HTTP client: keep-alive, retries, redirects, proxies, certificates, and failures as sentences.
+"""HTTP for packages: keep-alive, retries, redirects, proxies, certificates, and failures as sentences.
 
 urllib3 is imported when the first request is made (it takes 70 ms), so that a `lock` that finds everything
 in the cache never pays for it. Redirects and retries are done here and not by urllib3: credentials are
