@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import click
 
@@ -156,18 +157,19 @@ def _clock(text: str, detail: Callable[[], str], color: bool | None) -> Iterator
     from rich.table import Column
     from rich.text import Text
 
-    class Step(ProgressColumn):
-        """One line, however long: what does not fit is cut, and the time stays to be seen."""
+    class Cut(ProgressColumn):
+        """What does not fit is cut: the line stays one, and the time is seen beside the longest of names."""
 
-        def __init__(self) -> None:
-            super().__init__(Column(ratio=1, no_wrap=True, overflow="ellipsis"))
+        def __init__(self, what: Callable[[], str], **column: Any) -> None:
+            super().__init__(Column(no_wrap=True, overflow="ellipsis", **column))
+            self._what = what
 
         def render(self, task: Task) -> Text:
             del task
-            return Text(plain(" ".join(filter(None, (text, detail())))))
+            return Text(plain(self._what()))
 
     console = Console(stderr=True, no_color=color is False)
-    columns = SpinnerColumn(), TimeElapsedColumn(), Step()
+    columns = SpinnerColumn(), TimeElapsedColumn(), Cut(lambda: text, ratio=1), Cut(detail, max_width=40)
     with Progress(*columns, console=console, transient=True, expand=True) as progress:
         progress.add_task("", total=None)
         yield

@@ -54,7 +54,7 @@ def test_a_step_with_a_long_name_keeps_its_line_and_the_time():
 
     first = click.unstyle(shown).partition("\n")[0]
     assert "0:00:00 packing /long/folder" in first
-    assert first.rstrip().endswith("…")
+    assert first.rstrip().endswith("… the middle part")
 
 
 def test_a_terminal_without_progress_gets_the_plain_line():
