@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
 from typing import NoReturn
 
 # A job's end on LUMI comes as SIGTERM, that of a terminal as SIGHUP.
@@ -39,9 +38,13 @@ def leave_threads(status: int) -> None:
     Python 3.11 may crash if it comes to its own end while one of them loads a library.
     """
     if any(thread.daemon for thread in threading.enumerate()):
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError):  # whoever read it has gone
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # None: closed before the start
+            try:
                 stream.flush()
+            except BrokenPipeError:  # whoever read it has gone
+                pass
+            except (OSError, ValueError):
+                status = status or 1
         os._exit(status)
 
 
