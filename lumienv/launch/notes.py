@@ -1,6 +1,7 @@
 """What a user should know of a launch before it starts: lines of `LaunchPlan.notes`."""
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from lumienv.launch.shape import Shape, asked_for
 from lumienv.overlay.generation import Generation
@@ -64,11 +65,18 @@ def images_of(mode: str, builder: str) -> int:
     return 2 if mode == "squashfs" or (mode == "sif" and builder == "append") else 1
 
 
-def mistyped_task(tasks: Iterable[str], word: str) -> list[str]:
-    """A line where a command is a slip away from a task's name: the image may have a program of that name."""
-    if word in tasks or len(word) < _TOO_SHORT_FOR_A_SLIP:
+def mistyped_task(tasks: Collection[str], word: str, environ: Mapping[str, str]) -> list[str]:
+    """A line where a command is a slip away from a task's name, and no program of this machine.
+
+    It may be one of the image's all the same. In a step each of its tasks would say so.
+    """
+    if word in tasks or len(word) < _TOO_SHORT_FOR_A_SLIP or "SLURM_STEP_ID" in environ:
         return []
-    return [f"there is no task {word}; did you mean {task}?" for task in tasks if _is_a_slip(word, task)]
+    meant = [task for task in tasks if _is_a_slip(word, task)]
+    folders = environ.get("PATH", "").split(":")
+    if not meant or any(os.access(f"{folder}/{word}", os.X_OK) for folder in folders):
+        return []
+    return [f"there is no task {word}; did you mean {' or '.join(meant)}?"]
 
 
 def _is_a_slip(typed: str, meant: str) -> bool:

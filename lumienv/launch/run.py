@@ -105,7 +105,7 @@ def planned(
         bind=arguments.bind,
         launcher=launcher,
     )
-    meant = mistyped_task(manifest.tasks, words[0])
+    meant = mistyped_task(manifest.tasks, words[0], environ)
     return replace(plan, notes=(*meant, *plan.notes)) if meant else plan
 
 

@@ -79,9 +79,21 @@ def test_all_missing_binds_are_told_in_one_line() -> None:
 
 @pytest.mark.parametrize("typed", ["trai", "trains", "rain", "trsin", "trian", "Train", "tarin"])
 def test_a_command_that_is_a_slip_away_from_a_task_is_asked_about(typed: str) -> None:
-    assert mistyped_task(["test", "train"], typed) == [f"there is no task {typed}; did you mean train?"]
+    assert mistyped_task(["test", "train"], typed, {}) == [f"there is no task {typed}; did you mean train?"]
 
 
 @pytest.mark.parametrize("typed", ["train", "python", "drains", "tr", "niart", "trai1ns", "zip", ""])
 def test_other_commands_are_not(typed: str) -> None:
-    assert mistyped_task(["pip", "train"], typed) == []
+    assert mistyped_task(["pip", "train"], typed, {}) == []
+
+
+def test_several_are_named_in_one_line() -> None:
+    said = mistyped_task(["train1", "train2", "test"], "train", {})
+    assert said == ["there is no task train; did you mean train1 or train2?"]
+
+
+def test_programs_of_the_machine_are_no_slips_and_tasks_of_a_step_do_not_ask(tmp_path: Path) -> None:
+    (tmp_path / "cmake").touch(0o755)
+    assert mistyped_task(["make"], "cmake", {"PATH": f"/nowhere:{tmp_path}"}) == []
+    assert mistyped_task(["make"], "cmake", {"PATH": "/nowhere"}) != []
+    assert mistyped_task(["make"], "cmake", {"PATH": "/nowhere", "SLURM_STEP_ID": "0"}) == []
