@@ -7,8 +7,8 @@ never asks anything, runs no hooks and follows no transport that could start a p
 import hashlib
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -213,8 +213,10 @@ class Repository:
         """A new bare repository, in which a command has been run; it appears whole, or not at all."""
         for left in abandoned(self._root, _NEW):
             remove_tree(left)
-        new = Path(tempfile.mkdtemp(prefix=own_prefix(_NEW), dir=self._root))
+        # Named before it is made: a signal may come as mkdir returns.
+        new = self._root / f"{own_prefix(_NEW)}{secrets.token_hex(8)}"
         try:
+            new.mkdir(0o700)
             git = _Git(self.location, new)
             git.run("init", "--quiet", "--bare", "--template=", str(new))
             if words:
