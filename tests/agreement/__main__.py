@@ -15,9 +15,9 @@ from lumienv.index.config import default_index
 
 
 def open_client() -> IndexClient:
-    """The index of this machine; what it says is kept where LUMIENV_CACHE_DIR says, if it says."""
-    kept = os.environ.get("LUMIENV_CACHE_DIR")
-    return IndexClient([default_index()], cache=Path(kept, "index") if kept else None)
+    """The index of this machine; what it says is kept where LUMIENV_TEST_INDEX_CACHE says, if it says."""
+    kept = os.environ.get("LUMIENV_TEST_INDEX_CACHE")
+    return IndexClient([default_index()], cache=Path(kept) if kept else None)
 
 
 if __name__ == "__main__":

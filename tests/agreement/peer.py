@@ -4,8 +4,8 @@ The stubs have names and versions only. Their index stands first, and the first 
 only one that uv believes for it: so the image's packages are the only candidates for their names. With
 `--find-links` uv would prefer a real wheel of the same version, and follow what that one needs.
 
-The other index is the one that lumienv asks. The pages of either are believed for an hour: an index that
-gives them no lifetime would else be asked for each of them again with every question.
+The other index is the one that lumienv asks. Its pages are believed for an hour: an index that gives them no
+lifetime would else be asked for each of them again with every question.
 """
 
 import os
@@ -24,7 +24,7 @@ from packaging.utils import canonicalize_name
 from wheels import make_wheel
 
 from agreement.images import FrozenImage
-from lumienv.index.config import default_index
+from lumienv.index.credentials import Credentials
 
 # What would have uv decide by other rules than those it is given here; what it was told it may keep.
 _KEPT = ("UV_CACHE_DIR", "UV_HTTP_TIMEOUT")
@@ -50,6 +50,8 @@ class Uv:
     config: Path
     """a uv.toml with the indexes: see `uv_config`"""
     newest: str
+    credentials: Credentials | None = None
+    """for lumienv's index"""
 
     def lock(
         self,
@@ -73,7 +75,7 @@ class Uv:
             done = subprocess.run(
                 argv,
                 input="\n".join(wanted),
-                env=_environment(),
+                env=_environment(self.credentials),
                 capture_output=True,
                 text=True,
                 timeout=600,
@@ -89,18 +91,17 @@ class Uv:
 
 
 @contextmanager
-def uv_config(image: FrozenImage, folder: Path) -> Iterator[Path]:
-    """A uv.toml in the new `folder`: lumienv's index behind one with a stub for all that the image has."""
+def uv_config(image: FrozenImage, index: str, folder: Path) -> Iterator[Path]:
+    """A uv.toml in the new `folder`: `index` (a URL) behind one with a stub for all that the image has."""
     (stubs := folder / "stubs").mkdir(parents=True)
     for name, version in [*image.provided.items(), *image.stood_for.items()]:
         make_wheel(stubs, name, version)
     config = folder / "uv.toml"
     with IndexServer(stubs, sidecars=True) as server:
-        indexes = (
-            f'name = "stubs"\nurl = "{server.url}"',
-            f'name = "real"\nurl = "{default_index().url}"\ndefault = true',
+        config.write_text(
+            f'[[index]]\nname = "stubs"\nurl = "{server.url}"\n'
+            f'[[index]]\nname = "real"\nurl = "{index}"\ndefault = true\ncache-control = {_KEEPING}\n'
         )
-        config.write_text("".join(f"[[index]]\n{one}\ncache-control = {_KEEPING}\n" for one in indexes))
         yield config
 
 
@@ -112,9 +113,8 @@ def _file(lines: Iterable[str]) -> Iterator[str]:
         yield file.name
 
 
-def _environment() -> dict[str, str]:
+def _environment(credentials: Credentials | None) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("UV_") or k in _KEPT}
-    credentials = default_index().credentials
     if credentials is None:
         return kept
     return {
