@@ -104,6 +104,7 @@ done
 
 # --- what the machine's own index has said to the tests that ask it
 export LUMIENV_TEST_INDEX_CACHE=$caches/index
+[ ! -d "$LUMIENV_TEST_INDEX_CACHE" ] || find "$LUMIENV_TEST_INDEX_CACHE" -type f -mtime +30 -delete
 
 # --- each call of the installed program is noted down, to see in the end which commands and options were used
 "$venv/bin/python" "$tests/exercised.py" start "$venv"

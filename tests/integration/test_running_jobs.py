@@ -12,8 +12,6 @@ import pytest
 from wheels import make_wheel
 from workspace import Workspace
 
-pytestmark = pytest.mark.unprivileged
-
 # Imports one module, says so, waits for a word, and only then looks at everything else.
 LAZY = """
 import first
@@ -102,6 +100,7 @@ def project(request: pytest.FixtureRequest, local: Workspace, wheels: Path, mode
     return local
 
 
+@pytest.mark.unprivileged
 def test_a_job_that_imports_lazily_goes_on_while_its_environment_is_replaced(
     project: Workspace, wheels: Path
 ) -> None:
@@ -125,6 +124,7 @@ def test_a_job_that_imports_lazily_goes_on_while_its_environment_is_replaced(
         assert rest_of(running) == all_of("1.0")
 
 
+@pytest.mark.unprivileged
 def test_a_job_that_imports_lazily_goes_on_where_its_environment_was_found_damaged(
     project: Workspace,
 ) -> None:
