@@ -9,7 +9,7 @@ import click
 
 from lumienv.cli.lock import lock_data, show_lock
 from lumienv.cli.main import Common, common_options
-from lumienv.cli.sync import show_sync
+from lumienv.cli.sync import show_sync, show_warnings
 from lumienv.errors import UsageError
 from lumienv.project import open_project
 from lumienv.project.edit import EditOutcome, add
@@ -111,6 +111,8 @@ def report_edit(output: Output, outcome: EditOutcome, *, as_json: bool) -> None:
     """What came of it."""
     if as_json:
         output.data(_json(outcome))
+        if outcome.synced is not None:
+            show_warnings(output, outcome.synced)
         return
     edited = outcome.edited
     where = f"(group {outcome.group})" if outcome.group else "(dependencies)"

@@ -57,6 +57,7 @@ def run(arguments: RunArguments) -> int:
 def sync_first(folder: Path, reason: str, arguments: RunArguments) -> None:
     """Bring the environment up to date, as what was synced last."""
     from lumienv.cli.ending import clean_up_first
+    from lumienv.cli.sync import show_warnings
     from lumienv.overlay.generation import current_mode
     from lumienv.project import open_project
     from lumienv.project.sync import sync
@@ -70,11 +71,12 @@ def sync_first(folder: Path, reason: str, arguments: RunArguments) -> None:
     project = open_project(str(folder), os.environ, offline=arguments.offline)
     have = _current(project.manifest.store_path)
     if have is None:
-        sync(project, output, mode=current_mode(project.manifest.store_path), accept=False)
+        done = sync(project, output, mode=current_mode(project.manifest.store_path), accept=False)
+        show_warnings(output, done)
         return
     # What was synced last, by whatever command, is brought up to date, and stays what it is.
     known = project.manifest.groups
-    sync(
+    done = sync(
         project,
         output,
         mode=have.mode,
@@ -83,6 +85,7 @@ def sync_first(folder: Path, reason: str, arguments: RunArguments) -> None:
         no_groups=["dev"] if "dev" in known and "dev" not in have.groups else [],
         accept=False,  # what others made is run when the user says so, not on the way
     )
+    show_warnings(output, done)
 
 
 def _current(store: Path) -> "Generation | None":

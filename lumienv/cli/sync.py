@@ -97,6 +97,7 @@ def command(
                 "shared_by": outcome.shared_by or None,
             }
         )
+        show_warnings(output, outcome)
         return 0
     if outcome.locked is not None and not outcome.locked.fresh:
         show_lock(output, outcome.locked)
@@ -129,6 +130,13 @@ def show_sync(output: Output, outcome: SyncOutcome, seconds: float | None = None
         output.detail(f"its programs can be started by path, too, without lumienv: {folder}")
     if generation.shared:
         output.result("it is shared: the group may use it, after a `lumienv sync` of their own")
+    show_warnings(output, outcome)
+
+
+def show_warnings(output: Output, outcome: SyncOutcome) -> None:
+    """What cannot be imported here: last, as it is the line to act upon."""
+    for line in outcome.warnings:
+        output.warn(line)
 
 
 def _check(opened: Project, output: Output, wanted: dict[str, Any], as_json: bool) -> int:

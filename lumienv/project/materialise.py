@@ -38,6 +38,19 @@ class Wheels:
     """the folder below which all of them lie"""
 
 
+@dataclass(frozen=True)
+class Made:
+    """A published environment, and what there is to say of it."""
+
+    generation: Generation
+    image_scripts: tuple[str, ...] = ()
+    """names of the image's scripts that it wraps"""
+    remark: str = ""
+    """on how the image was made, and how it could have been"""
+    warnings: tuple[str, ...] = ()
+    """modules that cannot be imported here"""
+
+
 def materialise(
     project: Project,
     report: Report,
@@ -45,11 +58,10 @@ def materialise(
     snapshot: Snapshot,
     lock: Lock,
     chosen: Sequence[LockedWheel | LockedSource],
-) -> tuple[Generation, list[str], str]:
+) -> Made:
     """Make the environment that `generation` describes, and publish it.
 
-    Returns it with the names of the image's scripts that it wraps, and a remark on its making. Raises
-    LumienvError's children; the store is then as it was.
+    Raises LumienvError's children; the store is then as it was.
     """
     with ExitStack() as in_use:
         in_use.enter_context(using_cache(project.site.cache, report.note))
@@ -104,9 +116,7 @@ def materialise(
             in_use.close()
             whole = replace(generation, records=noted, carrier_identity=carried.identity)
             published = project.store.publish(staged, whole)
-    for warning in warnings:
-        report.warn(warning)
-    return published, scripts, carried.remark
+    return Made(published, tuple(scripts), carried.remark, tuple(warnings))
 
 
 def _fetch(

@@ -16,7 +16,7 @@ from lumienv.overlay.trust import note_down
 from lumienv.project import Project, Report, base_of, saved_snapshot, snapshot_of
 from lumienv.project.launchers import bring_up_launchers
 from lumienv.project.lock import LockOutcome, lock
-from lumienv.project.materialise import materialise
+from lumienv.project.materialise import Made, materialise
 from lumienv.project.wanted import (
     Wanted,
     built_folders,
@@ -48,6 +48,8 @@ class SyncOutcome:
     """how many launchers there are, if there were none before"""
     reaches: bool = True
     """where it was shared: whether others can come to it, as far as the folders above tell"""
+    warnings: tuple[str, ...] = ()
+    """modules that cannot be imported here: to be said last, where they are seen"""
 
 
 def sync(
@@ -112,24 +114,24 @@ def sync(
         known = store.find(wanted.mode, digest, whole)
         if known is not None:
             store.select(known)
-            made, scripts, remark = known, list[str](), ""
+            made = Made(known)
         else:
             generation = _to_be_made(project, wanted, base, snapshot, current, chosen, digest)
-            made, scripts, remark = materialise(project, report, generation, snapshot, current, chosen)
+            made = materialise(project, report, generation, snapshot, current, chosen)
         if wanted_at is not None:
-            put_out(made, wanted_at)
-        if share:
-            made = store.share(made)
+            put_out(made.generation, wanted_at)
+        used = store.share(made.generation) if share else made.generation
         return SyncOutcome(
-            made,
+            used,
             known is None,
             len(chosen),
-            tuple(scripts),
+            made.image_scripts,
             outcome,
-            remark,
+            made.remark,
             wanted_at,
-            launchers=bring_up_launchers(project, report, made),
+            launchers=bring_up_launchers(project, report, used),
             reaches=_reaches(project),
+            warnings=made.warnings,
         )
 
 

@@ -50,6 +50,20 @@ def test_a_package_comes_and_goes_with_its_environment(project: Workspace) -> No
     assert project.python(HAS, "other", "tool", "thing") == "[False, False, True]"
 
 
+@pytest.mark.parametrize("words", [["add", "broken"], ["add", "broken", "--json"], ["run", "true"]])
+def test_what_cannot_be_imported_is_said_last(project: Workspace, wheels, words: list[str]) -> None:
+    make_wheel(wheels, "broken", "1.0", modules={"broken.py": "raise ImportError('no GPU here')\n"})
+    if words[0] == "run":
+        manifest = project.directory / "lumienv.toml"
+        manifest.write_text(text(project).replace('"thing"', '"thing", "broken"'))
+    said = project.shell(["sh", "-c", 'exec "$@" 2>&1', "sh", *project.command(*words)])
+    assert said.status == 0
+    *_, warning, advice = said.out.splitlines()
+    assert warning == "warning: import broken (broken) fails here: ImportError: no GPU here"
+    assert advice.startswith("  raised in broken 1.0")
+    assert said.out.count("no GPU here") == 1
+
+
 def test_the_environment_keeps_its_mode_and_its_groups(project: Workspace) -> None:
     manifest = project.directory / "lumienv.toml"
     manifest.write_text(text(project) + '[dependency-groups]\ndev = ["tool"]\ndocs = ["other"]\n')
