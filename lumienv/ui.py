@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import click
 
@@ -152,25 +151,33 @@ def _bar(label: str, total: int, color: bool | None) -> Iterator[Downloads]:
 
 @contextmanager
 def _clock(text: str, detail: Callable[[], str], color: bool | None) -> Iterator[None]:
+    from datetime import timedelta
+
     from rich.console import Console
-    from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TimeElapsedColumn
+    from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task
     from rich.table import Column
     from rich.text import Text
 
-    class Cut(ProgressColumn):
-        """What does not fit is cut: the line stays one, and the time is seen beside the longest of names."""
+    console = Console(stderr=True, no_color=color is False)
 
-        def __init__(self, what: Callable[[], str], **column: Any) -> None:
-            super().__init__(Column(no_wrap=True, overflow="ellipsis", **column))
-            self._what = what
+    class Line(ProgressColumn):
+        """The time, the text, and the detail: of what does not fit, the text is cut.
+
+        In columns of their own, rich would cut the time where the text just fills the rest.
+        """
+
+        def __init__(self) -> None:
+            super().__init__(Column(no_wrap=True, overflow="ellipsis"))
 
         def render(self, task: Task) -> Text:
-            del task
-            return Text(plain(self._what()))
+            time = str(timedelta(seconds=int(task.elapsed or 0)))
+            what, more = Text(plain(text)), Text(f" {plain(detail())}".rstrip())
+            spinner = 2
+            room = console.width - spinner - len(f"{time} ") - more.cell_len
+            what.truncate(max(1, room), overflow="ellipsis")
+            return Text.assemble((time, "progress.elapsed"), " ", what, more)
 
-    console = Console(stderr=True, no_color=color is False)
-    columns = SpinnerColumn(), TimeElapsedColumn(), Cut(lambda: text, ratio=1), Cut(detail, max_width=40)
-    with Progress(*columns, console=console, transient=True, expand=True) as progress:
+    with Progress(SpinnerColumn(), Line(), console=console, transient=True) as progress:
         progress.add_task("", total=None)
         yield
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import click
+import pytest
 
 from lumienv.ui import Output
 
@@ -49,12 +50,14 @@ def test_a_step_shows_what_is_being_done_on_a_terminal():
     assert "0:00:00" in shown
 
 
-def test_a_step_with_a_long_name_keeps_its_line_and_the_time():
-    shown = on_a_terminal(True, f"packing {'/long/folder' * 10}")
+@pytest.mark.parametrize("length", range(40, 90))
+def test_a_step_keeps_its_line_its_time_and_what_is_done_however_long_its_name(length):
+    shown = on_a_terminal(True, "x" * length)
 
-    first = click.unstyle(shown).partition("\n")[0]
-    assert "0:00:00 packing /long/folder" in first
-    assert first.rstrip().endswith("… the middle part")
+    line = click.unstyle(shown).partition("\n")[0].rstrip("\r")
+    assert "0:00:00 xxx" in line
+    assert line.endswith(" the middle part")
+    assert ("…" in line) == (length > 80 - len("⠋ 0:00:00  the middle part"))
 
 
 def test_a_terminal_without_progress_gets_the_plain_line():
