@@ -201,6 +201,21 @@ def one_writer(
         yield
 
 
+@contextmanager
+def new_directory(path: Path, doing: str, mode: int = 0o700) -> Iterator[Path]:
+    """A directory that is made here, and is gone at the end unless it has been moved away.
+
+    So is one whose making a signal interrupts: `mkdtemp` would keep its name to itself until it returns.
+    Raises StoreError where the disk does not take it; `doing` is for its sentence.
+    """
+    try:
+        with disk_errors(doing, path.parent):
+            path.mkdir(mode)
+        yield path
+    finally:
+        remove_tree(path)
+
+
 def remove_tree(path: Path) -> None:
     """Remove a directory tree, write-protected directories included; nothing there is no error."""
     if path.is_symlink() or path.is_file():

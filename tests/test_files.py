@@ -15,6 +15,7 @@ from lumienv.errors import StoreError
 from lumienv.files import (
     current_umask,
     disk_errors,
+    new_directory,
     one_writer,
     private_directory,
     remove_tree,
@@ -287,3 +288,33 @@ def test_a_home_is_that_of_a_user_whom_this_machine_knows_and_else_a_name_stays_
     assert user_path("~/a") == Path("/home/somebody/a")
     assert user_path("~nobody-has-this-name/a") == Path("~nobody-has-this-name/a")
     assert user_path("./~/a") == Path("~/a")
+
+
+def test_a_new_directory_is_gone_at_the_end_unless_it_was_moved_away(tmp_path: Path) -> None:
+    with new_directory(tmp_path / "made", "try") as path:
+        (path / "file").touch()
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    assert list(tmp_path.iterdir()) == []
+    with new_directory(tmp_path / "made", "try") as path:
+        path.rename(tmp_path / "kept")
+    assert [one.name for one in tmp_path.iterdir()] == ["kept"]
+
+
+def test_a_signal_that_comes_while_a_directory_is_made_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mkdir = os.mkdir
+
+    def interrupted(path: Path, mode: int) -> None:
+        mkdir(path, mode)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "mkdir", interrupted)
+    with pytest.raises(KeyboardInterrupt), new_directory(tmp_path / "made", "try"):
+        pytest.fail("it went on")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_cannot_be_made_says_what_for(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot try"), new_directory(tmp_path / "none/made", "try"):
+        pytest.fail("it went on")

@@ -14,7 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lumienv.errors import ContainerError, LumienvError, ManifestError, PackageIndexError
-from lumienv.files import abandoned, disk_errors, one_writer, own_prefix, private_directory, remove_tree
+from lumienv.files import (
+    abandoned,
+    disk_errors,
+    new_directory,
+    one_writer,
+    own_prefix,
+    private_directory,
+    remove_tree,
+)
 from lumienv.manifest.sources import without_secret
 from lumienv.runtime.process import Completed, capture
 
@@ -213,19 +221,14 @@ class Repository:
         """A new bare repository, in which a command has been run; it appears whole, or not at all."""
         for left in abandoned(self._root, _NEW):
             remove_tree(left)
-        # Named before it is made: a signal may come as mkdir returns.
-        new = self._root / f"{own_prefix(_NEW)}{secrets.token_hex(8)}"
-        try:
-            new.mkdir(0o700)
+        path = self._root / f"{own_prefix(_NEW)}{secrets.token_hex(8)}"
+        with new_directory(path, f"fetch {self.location}") as new:
             git = _Git(self.location, new)
             git.run("init", "--quiet", "--bare", "--template=", str(new))
             if words:
                 git.run(*words)
             remove_tree(self._bare)
             new.replace(self._bare)
-        except BaseException:
-            remove_tree(new)
-            raise
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

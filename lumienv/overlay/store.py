@@ -17,6 +17,7 @@ from lumienv.errors import StoreError
 from lumienv.files import (
     current_umask,
     disk_errors,
+    new_directory,
     one_writer,
     owner_name,
     remove_tree,
@@ -137,12 +138,8 @@ class Store:
     def staging(self) -> Iterator[Path]:
         """A new directory on the store's file system; removed when it has not been published."""
         path = self.generations / f"{_STAGING}{os.uname().nodename}-{work.label()}-{secrets.token_hex(3)}"
-        try:  # named before it is made: a signal may come as mkdir returns
-            with disk_errors("write to the store", self.generations):
-                path.mkdir(mode=0o755)
+        with new_directory(path, "write to the store", 0o755):
             yield path
-        finally:
-            remove_tree(path)
 
     def publish(self, staged: Path, generation: Generation) -> Generation:
         """Make what was staged a generation, and the current one. Raises StoreError.

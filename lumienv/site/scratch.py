@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lumienv.errors import StoreError
-from lumienv.files import disk_errors, remove_tree
+from lumienv.files import disk_errors, new_directory, remove_tree
 from lumienv.runtime import work
 
 _PREFIX = "lumienv-scratch-"
@@ -21,15 +21,11 @@ def scratch_directory(folder: Path) -> Iterator[Path]:
             f"there is no folder {folder} for work in between",
             hint="TMPDIR names one; without it: unset TMPDIR",
         )
-    # Named before it is made: a signal may come as mkdir returns.
-    path = folder / f"{_here()}{work.label()}-{secrets.token_hex(8)}"
-    try:
-        with disk_errors("make a scratch directory", folder):
-            _remove_abandoned(folder)
-            path.mkdir(0o700)
+    doing = "make a scratch directory"
+    with disk_errors(doing, folder):
+        _remove_abandoned(folder)
+    with new_directory(folder / f"{_here()}{work.label()}-{secrets.token_hex(8)}", doing) as path:
         yield path
-    finally:
-        remove_tree(path)
 
 
 def _here() -> str:

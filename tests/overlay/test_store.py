@@ -144,22 +144,6 @@ def test_a_build_that_fails_leaves_the_old_environment_and_nothing_else(store: S
     assert leftovers(store) == []
 
 
-def test_a_signal_that_comes_while_the_directory_is_made_leaves_none(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mkdir = os.mkdir
-
-    def interrupted(path: Path, mode: int) -> None:
-        mkdir(path, mode)
-        raise KeyboardInterrupt
-
-    with store.writing(pytest.fail):
-        monkeypatch.setattr(os, "mkdir", interrupted)
-        with pytest.raises(KeyboardInterrupt), store.staging():
-            pytest.fail("it went on")
-    assert list(store.generations.iterdir()) == []
-
-
 def test_the_store_is_kept_out_of_git(store: Store) -> None:
     publish(store)
     assert (store.root / ".gitignore").read_text() == "*\n"

@@ -47,18 +47,3 @@ def test_a_folder_that_is_not_there_names_the_variable_that_says_it(tmp_path: Pa
     with pytest.raises(StoreError, match=f"no folder {missing}") as caught, scratch_directory(missing):
         pytest.fail("it was made")
     assert "TMPDIR" in (caught.value.hint or "")
-
-
-def test_a_signal_that_comes_while_the_directory_is_made_leaves_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mkdir = os.mkdir
-
-    def interrupted(path: Path, mode: int) -> None:
-        mkdir(path, mode)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "mkdir", interrupted)
-    with pytest.raises(KeyboardInterrupt), scratch_directory(tmp_path):
-        pytest.fail("it went on")
-    assert list(tmp_path.iterdir()) == []
