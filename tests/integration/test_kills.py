@@ -88,7 +88,7 @@ def test_killed_at_any_step_it_leaves_the_old_environment_running(mode, tmp_path
 def test_killed_at_any_step_the_very_first_sync_can_be_repeated(tmp_path, index, small_image, told):
     began = time.monotonic()
     steps = make_scene(tmp_path / "listed", index, small_image, "venv").steps()
-    begun = steps[: next(i for i, step in enumerate(steps) if " staging " in step)]
+    begun = steps[: next(i for i, step in enumerate(steps) if " new_directory " in step)]  # staging
     making_the_store = [step for step in begun if " _make " in step]
     chosen = dict.fromkeys([*spread(begun, 5), *making_the_store])
 
