@@ -47,6 +47,9 @@ def _show(output: Output, found: Status) -> None:
     others = [one for one in found.environments if not one.current]
     for one in current:
         _line(output, "environment", _described(one), found.problem, words)
+        for warning in one.warnings:
+            said = plain(warning).replace("\n", f"\n{'':14}")
+            output.text(f"{'':13} {click.style('warning:', fg='yellow')} {said}")
     if not current:
         _line(output, "environment", "none of them is current" if others else "none", found.problem, words)
     shown = others if output.verbose else others[:_OTHERS]
@@ -112,6 +115,7 @@ def _json(found: Status) -> dict[str, object]:
                 "current": one.current,
                 "shared": one.shared,
                 "problem": one.problem or None,
+                "warnings": one.warnings,
             }
             for one in found.environments
         ],

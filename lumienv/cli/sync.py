@@ -95,6 +95,7 @@ def command(
                 **({"output": str(outcome.output)} if outcome.output else {}),
                 "shared": generation.shared,
                 "shared_by": outcome.shared_by or None,
+                "warnings": generation.warnings,
             }
         )
         show_warnings(output, outcome)
@@ -115,6 +116,7 @@ def show_sync(output: Output, outcome: SyncOutcome, seconds: float | None = None
         output.result(
             f"using the environment that {outcome.shared_by} shares ({packages} on {generation.base_name})"
         )
+        show_warnings(output, outcome)
         return
     if outcome.built:
         if outcome.image_scripts:
@@ -134,8 +136,8 @@ def show_sync(output: Output, outcome: SyncOutcome, seconds: float | None = None
 
 
 def show_warnings(output: Output, outcome: SyncOutcome) -> None:
-    """What cannot be imported here: last, as it is the line to act upon."""
-    for line in outcome.warnings:
+    """What could not be imported: last, as it is the line to act upon."""
+    for line in outcome.generation.warnings:
         output.warn(line)
 
 

@@ -83,6 +83,8 @@ class Generation:
     """where the image's Python lies, its `sys.prefix`: a site tells its image families by that"""
     records: str = ""
     """the digest of the file beside this one that tells what the tree holds (`overlay.records`)"""
+    warnings: tuple[str, ...] = ()
+    """modules that could not be imported when this was made, a sentence each: perhaps for want of a GPU"""
 
     @property
     def carrier(self) -> Path:
@@ -232,6 +234,7 @@ def _parsed(path: Path, description: bytes) -> Generation:
         path=path,
         groups=tuple(data.pop("groups")),
         editable=tuple(data.pop("editable", ())),
+        warnings=tuple(data.pop("warnings", ())),
         sources={name: (place, state) for name, (place, state) in data.pop("sources", {}).items()},
         entrance=Entrance(entrance["set"], tuple(entrance["prepend_path"]), entrance["live"]),
         **data,

@@ -67,7 +67,7 @@ def verify_tree(
 
 def failed_import(name: str, module: str, reason: str, culprit: str, versions: Mapping[str, str]) -> str:
     """A warning that names who gave up, and the line that takes an older release of it."""
-    said = f"import {module} ({name}) fails here: {reason}"
+    said = f"import {module} ({name}) failed: {reason}"
     version = versions.get(canonicalize_name(culprit))
     if version is None:
         return said

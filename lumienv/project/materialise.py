@@ -47,8 +47,6 @@ class Made:
     """names of the image's scripts that it wraps"""
     remark: str = ""
     """on how the image was made, and how it could have been"""
-    warnings: tuple[str, ...] = ()
-    """modules that cannot be imported here"""
 
 
 def materialise(
@@ -114,9 +112,11 @@ def materialise(
                 with report.waiting("looking whether it is what was locked"):
                     warnings = verify_tree(built, snapshot, expectation, runtime, around)
             in_use.close()
-            whole = replace(generation, records=noted, carrier_identity=carried.identity)
+            whole = replace(
+                generation, records=noted, carrier_identity=carried.identity, warnings=tuple(warnings)
+            )
             published = project.store.publish(staged, whole)
-    return Made(published, tuple(scripts), carried.remark, tuple(warnings))
+    return Made(published, tuple(scripts), carried.remark)
 
 
 def _fetch(

@@ -52,6 +52,8 @@ class EnvironmentStatus:
     problem: str = ""
     files: int = 0
     """0 where it is not known"""
+    warnings: tuple[str, ...] = ()
+    """modules that could not be imported when it was made"""
 
 
 @dataclass(frozen=True)
@@ -132,4 +134,5 @@ def _environments(project: Project) -> Iterator[EnvironmentStatus]:
             made.shared,
             problem,
             made.files,
+            made.warnings,
         )

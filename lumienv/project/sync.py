@@ -48,8 +48,6 @@ class SyncOutcome:
     """how many launchers there are, if there were none before"""
     reaches: bool = True
     """where it was shared: whether others can come to it, as far as the folders above tell"""
-    warnings: tuple[str, ...] = ()
-    """modules that cannot be imported here: to be said last, where they are seen"""
 
 
 def sync(
@@ -131,7 +129,6 @@ def sync(
             wanted_at,
             launchers=bring_up_launchers(project, report, used),
             reaches=_reaches(project),
-            warnings=made.warnings,
         )
 
 

@@ -59,9 +59,26 @@ def test_what_cannot_be_imported_is_said_last(project: Workspace, wheels, words:
     said = project.shell(["sh", "-c", 'exec "$@" 2>&1', "sh", *project.command(*words)])
     assert said.status == 0
     *_, warning, advice = said.out.splitlines()
-    assert warning == "warning: import broken (broken) fails here: ImportError: no GPU here"
+    assert warning == "warning: import broken (broken) failed: ImportError: no GPU here"
     assert advice.startswith("  raised in broken 1.0")
     assert said.out.count("no GPU here") == 1
+
+
+def test_what_could_not_be_imported_is_said_again_by_sync_and_status(project: Workspace, wheels) -> None:
+    make_wheel(wheels, "broken", "1.0", modules={"broken.py": "raise ImportError('no GPU here')\n"})
+    project.lumienv("add", "broken")
+    warning = "import broken (broken) failed: ImportError: no GPU here"
+    again = project.try_("sync")
+    assert (again.status, "is up to date" in again.out) == (0, True)
+    assert f"warning: {warning}\n" in again.err
+    assert [
+        line.partition("\n")[0] for line in json.loads(project.lumienv("sync", "--json"))["warnings"]
+    ] == [warning]
+    assert f"              warning: {warning}\n                raised in broken" in project.lumienv("status")
+    (environment, *_) = json.loads(project.lumienv("status", "--json"))["environments"]
+    assert environment["warnings"] == json.loads(project.lumienv("sync", "--json"))["warnings"]
+    project.lumienv("remove", "broken")
+    assert "no GPU here" not in project.lumienv("status")
 
 
 def test_the_environment_keeps_its_mode_and_its_groups(project: Workspace) -> None:

@@ -50,7 +50,7 @@ def test_a_release_that_is_too_new_for_the_image_is_named_with_a_line_to_type(la
     said = workspace.try_("sync")
 
     assert said.status == 0
-    assert "import pyarrow (pyarrow) fails here: ImportError: pyarrow requires NumPy 2" in said.err
+    assert "import pyarrow (pyarrow) failed: ImportError: pyarrow requires NumPy 2" in said.err
     assert re.search(r'\[resolve\] constraints = \["pyarrow<\d+"\]', said.err)
 
 
@@ -60,4 +60,4 @@ def test_a_package_that_fails_to_import_here_is_said_but_does_not_stop_the_sync(
     said = workspace.try_("sync")
 
     assert said.status == 0
-    assert "warning: import accelerate (accelerate) fails here: ModuleNotFoundError" in said.err
+    assert "warning: import accelerate (accelerate) failed: ModuleNotFoundError" in said.err
