@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 from platform import python_version
 
-from packaging.requirements import InvalidRequirement
 from packaging.utils import canonicalize_name
 
 from lumienv.image.snapshot import Snapshot, whole_markers
@@ -192,19 +191,14 @@ def _in_image(
     snapshot: Snapshot | None, environment: Environment, nodes: Mapping[str, Node]
 ) -> dict[str, tuple[str, ...]]:
     return {
-        name: tuple(sorted(set(_needed(package.requires, environment)) & nodes.keys() - {name}))
+        name: tuple(sorted(_needed(package.requires, environment) & nodes.keys() - {name}))
         for name, package in (snapshot.by_name().items() if snapshot is not None else ())
         if name in nodes and nodes[name].image
     }
 
 
-def _needed(requires: Sequence[str], environment: Environment) -> Iterator[str]:
-    for line in requires:
-        try:
-            for requirement in environment.applicable([line], frozenset()):
-                yield str(canonicalize_name(requirement.name))
-        except InvalidRequirement:
-            continue  # the image's own affair
+def _needed(requires: Sequence[str], environment: Environment) -> set[str]:
+    return {str(canonicalize_name(one.name)) for one in environment.readable(requires, frozenset())}
 
 
 def inverted(arcs: Arcs) -> dict[str, tuple[str, ...]]:

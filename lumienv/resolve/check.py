@@ -24,7 +24,7 @@ from lumienv.image.snapshot import ImagePackage, Snapshot
 from lumienv.image.versions import accepts
 from lumienv.manifest import Dependency, Manifest
 from lumienv.resolve import Pin, Resolution
-from lumienv.resolve.requirements import parse
+from lumienv.resolve.requirements import marker_holds, parse
 from lumienv.site.modules import module_groups
 
 
@@ -58,10 +58,11 @@ def broken_by(snapshot: Snapshot, replaced: Iterable[str], versions: Mapping[str
                 continue  # spares parsing thousands of lines
             try:
                 requirement = Requirement(line)
+                holds = _holds(requirement, snapshot.markers, {""})
             except InvalidRequirement:
                 continue  # the image's own affair
             name = canonicalize_name(requirement.name)
-            if name not in names or name not in versions or not _holds(requirement, snapshot.markers, {""}):
+            if name not in names or name not in versions or not holds:
                 continue
             if not accepts(requirement.specifier, versions[name]):
                 where = f" ({package.location})" if package.location else ""
@@ -215,10 +216,20 @@ class _Checker:
         pin = self.pins.get(name)
         lines = pin.requires if pin is not None else self.image[name].requires if extras else ()
         asked = extras or frozenset({""})
-        requirements = [parse(line) for line in lines if self.may_hold(line, asked)]
-        if pin is None:
-            requirements = [one for one in requirements if not _holds(one, self.markers, {""})]
-        return [(f"{name} {version}", one, asked) for one in requirements]
+        found = []
+        for line in lines:
+            try:
+                if not self.may_hold(line, asked):
+                    continue
+                requirement = parse(line)
+                if pin is None and _holds(requirement, self.markers, {""}):
+                    continue  # the image's own affair
+            except InvalidRequirement:
+                if pin is not None:
+                    raise
+                continue  # the same
+            found.append((f"{name} {version}", requirement, asked))
+        return found
 
     def may_hold(self, line: str, extras: frozenset[str]) -> bool:
         """False for a Requires-Dist line whose marker does not hold: thousands need not be parsed."""
@@ -245,7 +256,7 @@ def _single(tags: str) -> Iterable[str]:
 
 def _holds(requirement: Requirement, markers: Mapping[str, str], extras: Iterable[str]) -> bool:
     marker = requirement.marker
-    return marker is None or any(marker.evaluate({**markers, "extra": extra}) for extra in extras)
+    return marker is None or any(marker_holds(marker, {**markers, "extra": extra}) for extra in extras)
 
 
 def missing_from_image(provided: Mapping[str, str], snapshot: Snapshot) -> list[str]:

@@ -227,8 +227,8 @@ class Offers:
     def _needs_of_extras(self, package: ImagePackage, extras: frozenset[str]) -> list[Requirement]:
         if not extras:
             return []
-        plain = set(self.environment.applicable(package.requires, frozenset()))
-        asked = self.environment.applicable(package.requires, extras)
+        plain = set(self.environment.readable(package.requires, frozenset()))
+        asked = self.environment.readable(package.requires, extras)
         return [requirement for requirement in asked if requirement not in plain]
 
     def wants(

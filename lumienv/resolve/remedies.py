@@ -283,7 +283,7 @@ class _Remedies(Trial):
         """What the image's packages together ask of one of them."""
         asked = SpecifierSet()
         for package in self.provider.image.values():
-            for requirement in self.provider.environment.applicable(package.requires, frozenset()):
+            for requirement in self.provider.environment.readable(package.requires, frozenset()):
                 if canonicalize_name(requirement.name) == name:
                     asked &= requirement.specifier
         return spelled(asked)

@@ -6,7 +6,7 @@ from copy import copy
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-from packaging.markers import InvalidMarker, Marker
+from packaging.markers import InvalidMarker, Marker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -93,7 +93,28 @@ def user_requirement(entry: Dependency) -> Requirement:
             f'{entry.where}: "{entry.text}" is not a requirement: {reason}',
             hint=meant or 'write a name, with extras, versions and a marker as needed: "datasets[audio]>=3"',
         ) from None
+    if requirement.marker is not None:
+        try:
+            marker_holds(requirement.marker)
+        except InvalidRequirement:
+            raise ManifestError(
+                f'{entry.where}: "{entry.text}" has a marker that no machine can answer',
+                hint="a marker compares what PEP 508 names, versions with whole ones: "
+                f"\"{requirement.name}; python_version >= '3.11'\"",
+            ) from None
     return requirement
+
+
+def marker_holds(marker: Marker, environment: Mapping[str, str] | None = None) -> bool:
+    """Whether it holds, by default in this Python. Raises InvalidRequirement for what cannot be compared.
+
+    `python_version ~= '3'` can be parsed, and evaluated nowhere.
+    """
+    try:
+        return marker.evaluate(environment)
+    except (UndefinedComparison, UndefinedEnvironmentName):
+        text = str(marker).replace('"', "'")  # as messages put it between double ones
+        raise InvalidRequirement(f"the marker cannot be evaluated\n    {text}") from None
 
 
 def _meant(entry: Dependency) -> str | None:
@@ -159,6 +180,15 @@ class Environment:
                 if not marker or self._holds(marker, extras):
                     yield parse(line)
 
+    def readable(self, lines: Iterable[str], extras: frozenset[str]) -> Iterator[Requirement]:
+        """The same of an image package; a line of it that cannot be read is the image's own affair."""
+        for line in lines:
+            try:
+                found = list(self.applicable([line], extras))
+            except InvalidRequirement:
+                continue
+            yield from found
+
     def holds(self, marker: Marker | None) -> bool:
         """Whether the marker of a user's line holds."""
         return marker is None or self._holds(str(marker), frozenset())
@@ -178,7 +208,7 @@ class Environment:
         answer = self._answers.get((marker, extra))
         if answer is None:
             try:
-                answer = Marker(marker).evaluate({**self._markers, "extra": extra})
+                answer = marker_holds(Marker(marker), {**self._markers, "extra": extra})
             except InvalidMarker as error:
                 raise InvalidRequirement(str(error)) from error
             self._answers[marker, extra] = answer

@@ -20,6 +20,7 @@ _FOR_PEOPLE = (
     "lock where the image is, which can build it",
     "run the command once without `--offline`",
     "write a name, with extras, versions and a marker as needed: ",
+    "a marker compares what PEP 508 names, versions with whole ones: ",
 )
 
 

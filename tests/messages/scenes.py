@@ -739,4 +739,11 @@ SCENES = (
         """,
         resolved=False,
     ),
+    Scene(
+        "A marker that compares a version with what is none",
+        """
+        dependencies = ["h5py; python_version ~= '3'"]
+        """,
+        resolved=False,
+    ),
 )

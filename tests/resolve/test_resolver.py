@@ -435,6 +435,32 @@ def test_groups_are_resolved_together_with_the_dependencies(world: World) -> Non
 # -- what an index may do -------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("marker", ["python_version ~= '3'", "'dev' in dependency_groups"])
+def test_a_release_whose_marker_cannot_be_evaluated_is_passed_over_and_named(
+    world: World, marker: str
+) -> None:
+    world.offer("tool", "2.0", [f"lib; {marker}"])
+    world.offer("tool", "1.0")
+    assert world.taken("tool") == {"tool": "1.0"}
+    assert f'tool 2.0 has broken metadata: "{marker}" is no requirement' in world.failure("tool>=2")
+
+
+LEGACY = "foo (>=1.0.*)"
+"""packaging reads it no more, and pip once installed what says so"""
+
+
+@pytest.mark.parametrize("broken", [LEGACY, "lib; python_version ~= '3'"])
+def test_what_cannot_be_read_of_an_image_package_does_not_concern_the_rest(world: World, broken: str) -> None:
+    old = ImagePackage("old", "1.0", requires=(broken, 'plugin; extra == "x"'), extras=("x",))
+    world.image("numpy==1.26", ImagePackage("user", "1.0", requires=("numpy<2",)), old)
+    world.offer("numpy", "2.0")
+    world.offer("numpy", "1.27")
+    world.offer("plugin", "1.0")
+    assert world.taken("old[x]") == {"plugin": "1.0"}
+    assert "numpy 2.0 cannot shadow it: the image's user 1.0 needs numpy<2" in world.failure("numpy>=2")
+    assert world.taken("numpy>=1.27", replace=["numpy"], constraints=["numpy<2"]) == {"numpy": "1.27"}
+
+
 def test_a_release_with_broken_metadata_is_passed_over_and_named(world: World) -> None:
     world.offer("tool", "2.0", metadata="Metadata-Version: 2.1\nName: other\nVersion: 2.0\n")
     world.offer("tool", "1.5", ["not a requirement!!"])
@@ -535,6 +561,8 @@ def test_a_heavy_search_for_nothing_ends() -> None:
     ("line", "message"),
     [
         ("h5py >= three", 'lumienv.toml:2: "h5py >= three" is not a requirement'),
+        ("h5py; python_version ~= '3'", """lumienv.toml:2: "h5py; python_version ~= '3'" has a marker"""),
+        ("h5py; 'dev' in dependency_groups", """lumienv.toml:2: "h5py; 'dev' in dependency_groups" has"""),
         ("lib @ svn+https://example.org/lib", "lumienv.toml:2: the address of lib is kept in svn"),
         ("lib @ https://example.org/lib.deb", "lumienv.toml:2: the address of lib names no wheel"),
         (
