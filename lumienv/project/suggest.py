@@ -141,6 +141,8 @@ def _known(project: Project, report: Report, probe: bool) -> Iterator[_Tried]:
 
 def _own(project: Project) -> Base | None:
     """The project's image; None for a Python of this machine, and for one that is gone."""
+    if project.manifest.image.kind == "host":  # to know where it lies, it would have to be started
+        return None
     try:
         base = base_of(project)
     except ImageError:  # a reason to ask for another

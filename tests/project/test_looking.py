@@ -466,9 +466,22 @@ def test_looking_starts_nothing_that_the_projects_files_name(project: Workspace,
     ):
         git(project.directory, "config", *setting.split("=", 1))
     (project.directory / ".gitattributes").write_text("* diff=x\n")
-    for words in (["list"], ["tree"], ["tree", "--html", "-"], ["why", "numpy"], ["diff", "--rev", "a" * 40]):
+    for words in (
+        ["list"],
+        ["tree"],
+        ["tree", "--html", "-"],
+        ["why", "numpy"],
+        ["diff", "--rev", "a" * 40],
+        ["status"],
+        ["doctor"],
+        ["export"],
+        ["image", "list"],
+        ["image", "suggest"],
+        ["clean"],
+        ["cache", "size"],
+    ):
         project.try_(*words)
-    assert not mark.exists()
+        assert not mark.exists(), words
     assert "a shim, as of pyenv, is not followed" in project.try_("list", "--image").err
 
 
