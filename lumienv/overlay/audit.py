@@ -125,6 +125,30 @@ def alike(one, other):
     return repr(one) == repr(other)
 
 
+def written_by_use(paths, present):
+    """path → source, of bytecode that use leaves in a tree that can be written to: without a container.
+
+    `python -O` leaves some, and pytest of modules whose assertions it explains; what these should be only
+    pytest could tell.
+    """
+    tag = sys.implementation.cache_tag
+    found = {}
+    for path in paths:
+        folder, name = os.path.split(path)
+        stem, _, rest = name.partition(".")
+        if os.path.basename(folder) == "__pycache__" and rest.startswith((tag + ".opt-", tag + "-pytest-")):
+            source = os.path.join(os.path.dirname(folder), stem + ".py")
+            if source in present:
+                found[path] = source
+    return found
+
+
+def optimization(path):
+    """The level of `-O` that bytecode was made at, as its name says: `.opt-1.pyc`."""
+    _, said, level = os.path.splitext(path)[0].rpartition(".opt-")
+    return int(level) if said and level.isdigit() else 0
+
+
 def is_compiled_from(path, source):
     """Whether bytecode is what Python makes of its source: unchecked, it is what runs."""
     with open(path, "rb") as file:
@@ -137,7 +161,7 @@ def is_compiled_from(path, source):
         return False
     try:
         code = marshal.loads(data[16:])
-        made = compile(text, code.co_filename, "exec", dont_inherit=True)
+        made = compile(text, code.co_filename, "exec", dont_inherit=True, optimize=optimization(path))
     except (EOFError, ValueError, TypeError, AttributeError, SyntaxError):
         return False
     return code == made or alike(code, made)
@@ -223,7 +247,12 @@ def audit(root, own, processors):
         if cached[path] in present:
             work.append((path, "bytecode", cached[path]))
             owners.setdefault(path, owners.get(cached[path], ""))
-    known = {path for path, _, _ in work}
+    by_use = written_by_use(present - own.keys() - wanted.keys(), present)
+    for path, source in by_use.items():
+        if optimization(path):
+            work.append((path, "bytecode", source))
+            owners.setdefault(path, owners.get(source, ""))
+    known = {path for path, _, _ in work} | by_use.keys()
     problems += [(path, "unknown") for path in present - known]
     work.sort(key=lambda task: -os.lstat(os.path.join(root, task[0])).st_size)
     problems += look_at_all(root, work, processors).items()

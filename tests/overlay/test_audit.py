@@ -110,6 +110,23 @@ def test_bytecode_is_compared_with_its_source_whatever_its_header_says(tree: Pat
     assert audit(tree, own)["problems"] == []  # Python then reads the source
 
 
+def test_bytecode_that_use_leaves_behind_is_no_damage_unless_it_is_of_another_source(tree: Path) -> None:
+    install(tree, "one", {"one.py": b"assert 0, 'gone with -O'\n"})
+    own = own_files(tree)
+    cached = tree / SITE / "__pycache__"
+    source = str(tree / SITE / "one.py")
+    py_compile.compile(source, doraise=True, optimize=1)
+    (cached / f"one.{sys.implementation.cache_tag}-pytest-9.1.1.pyc").write_bytes(b"only pytest knows")
+    assert audit(tree, own)["problems"] == []
+    optimized = cached / f"one.{sys.implementation.cache_tag}.opt-1.pyc"
+    optimized.write_bytes(optimized.read_bytes()[:16] + marshal.dumps(compile("x = 1", "one.py", "exec")))
+    (cached / f"two.{sys.implementation.cache_tag}-pytest-9.1.1.pyc").write_bytes(b"of no source")
+    assert audit(tree, own)["problems"] == [
+        [str(optimized.relative_to(tree)), "bytecode", "one"],
+        [f"{SITE}/__pycache__/two.{sys.implementation.cache_tag}-pytest-9.1.1.pyc", "unknown", ""],
+    ]
+
+
 def test_a_link_in_the_place_of_a_file_is_a_change(tree: Path, tmp_path: Path) -> None:
     install(tree, "one", {"one.txt": b"text"})
     own = own_files(tree)
