@@ -74,27 +74,36 @@ def list_(
 @command.command()
 @common_options
 @click.argument("image", required=False)
+@click.option("--hash-image", is_flag=True, help="Read the whole file, and tell its sha256.")
 @click.option("--json", "as_json", is_flag=True, help="Answer with the whole snapshot in JSON.")
 def show(
     common: Common,
     image: str | None,
+    hash_image: bool,
     as_json: bool,
 ) -> None:
     """What an image is and provides: IMAGE is a path, name or address; else the project's."""
     from lumienv.ui import plain
 
     output = common.output
-    layers, origin = _made(common, image)
+    file = _file(common, image)
+    layers, origin = _made(file)
+    if hash_image and file is None:
+        raise click.UsageError("--hash-image is for a SIF: there is no file of an image here")
+    digest = _hashed(common, file) if hash_image and file is not None else None
     if not as_json:  # what the file says of itself, before it is started to be asked more
         for number, layer in enumerate(layers, start=1):
             made = f"{layer.mount} on {layer.base} by {layer.builder}, lock {layer.lock[:19]}…"
             output.text(f"{f'layer {number}':<12}{plain(made)}")
         if origin is not None:
             output.text(f"{'pulled':<12}{plain(f'{origin.uri} {origin.digest}')}")
+        if digest is not None:
+            output.text(f"{'sha256':<12}{digest}")
     snapshot = _snapshot(common, image)
     if as_json:
         pulled = asdict(origin) if origin is not None else None
-        own = {"layers": [asdict(one) for one in layers], "pulled": pulled}
+        own: dict[str, object] = {"layers": [asdict(one) for one in layers], "pulled": pulled}
+        own |= {"sha256": digest} if digest is not None else {}
         output.text(json.dumps({**json.loads(snapshot.to_json()), **own}))
         return
     activation = snapshot.activation
@@ -201,9 +210,8 @@ def _snapshot(common: Common, image: str | None) -> "Snapshot":
     return snapshot_of(opened, base_of(opened))
 
 
-def _made(common: Common, image: str | None) -> "tuple[tuple[Layer, ...], Origin | None]":
-    """What lumienv has put into the image, or where it has pulled it from, as its header tells."""
-    from lumienv.image.description import layers_of, origin_of
+def _file(common: Common, image: str | None) -> Path | None:
+    """The SIF that was named, else the project's; None for a Python of this machine, or a snapshot."""
     from lumienv.project import base_of, open_project
     from lumienv.project.freeze import image_base
 
@@ -211,9 +219,21 @@ def _made(common: Common, image: str | None) -> "tuple[tuple[Layer, ...], Origin
         base = image_base(image, os.environ)
     else:
         base = base_of(open_project(common.project, os.environ, offline=common.offline))
-    if base.kind != "sif" or not base.path:
-        return (), None
-    return layers_of(Path(base.path)), origin_of(Path(base.path))
+    return Path(base.path) if base.kind == "sif" and base.path else None
+
+
+def _made(file: Path | None) -> "tuple[tuple[Layer, ...], Origin | None]":
+    """What lumienv has put into the image, or where it has pulled it from, as its header tells."""
+    from lumienv.image.description import layers_of, origin_of
+
+    return (layers_of(file), origin_of(file)) if file is not None else ((), None)
+
+
+def _hashed(common: Common, file: Path) -> str:
+    from lumienv.image.sif import whole_sha256
+
+    with common.output.waiting(f"reading {file}"):
+        return whole_sha256(file)
 
 
 def _by_hand(

@@ -98,6 +98,14 @@ def read_object(path: Path, item: DataObject, most: int = 1 << 20) -> bytes:
         return file.read(min(item.size, most))
 
 
+def whole_sha256(path: Path) -> str:
+    """The sha256 of the whole file, in hex: gigabytes are read. Raises ImageError as `read_sif` does."""
+    from hashlib import file_digest
+
+    with _opened(path) as file:
+        return file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # typeshed: no BinaryIO
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     try:

@@ -1,5 +1,6 @@
 """One image that has the environment inside, by both builders: it runs by itself, and others build on it."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -173,6 +174,11 @@ def test_an_image_tells_what_it_was_made_of(made, small_image, builder):
     lock = image.exec("cat", "/opt/lumienv/share/lumienv/pylock.lumienv.toml").out
 
     assert f"/opt/lumienv on {small_image.name} by {builder}" in shown
+    with image.path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    hashed = ["image", "show", "--hash-image", str(image.path)]
+    assert f"sha256      {digest}\n" in project.lumienv(*hashed)
+    assert json.loads(project.lumienv(*hashed, "--json"))["sha256"] == digest
     assert [(one["base"], one["builder"], one["mount"]) for one in layers] == [
         (small_image.name, builder, "/opt/lumienv")
     ]
