@@ -19,6 +19,7 @@ from lumienv.files import disk_errors, remove_tree
 from lumienv.image.snapshot import Snapshot
 from lumienv.image.visibility import write_visibility
 from lumienv.lockfile import LockedWheel
+from lumienv.overlay.dist_info import Provenance, forget, write_provenance
 from lumienv.overlay.image_scripts import write_image_scripts
 from lumienv.runtime import Bind, Surroundings, closed_capture
 from lumienv.runtime.protocol import Runtime
@@ -67,6 +68,7 @@ def build_tree(
     wheels: Sequence[LockedWheel],
     files: Mapping[str, Path],
     wheelhouse: Path,
+    provenance: Provenance,
     runtime: Runtime,
     scratch: Path,
     processors: int,
@@ -74,8 +76,8 @@ def build_tree(
     """Build the tree into the empty directory `tree`; returns the names of the image scripts it wraps.
 
     `mount` is where commands will see it, if they run in a container.
-    `files` has the path of each wheel, by its sha256, below `wheelhouse`; `scratch` is an empty node-local
-    directory; `processors` how many to use.
+    `files` has the path of each wheel, by its sha256, below `wheelhouse`; `provenance` what the packages are
+    to say of where they came from; `scratch` is an empty node-local directory; `processors` how many to use.
     Raises StoreError when uv fails, with what it said.
     """
     from uv import find_uv_bin
@@ -136,6 +138,7 @@ def build_tree(
     with disk_errors("write the environment", tree):
         tree.chmod(0o755)
         _remove_traces(tree)
+        write_provenance(tree, provenance)
         return write_image_scripts(tree, snapshot.scripts, f"{seen.tree}/bin/python" if contained else "")
 
 
@@ -171,13 +174,7 @@ def _remove_traces(tree: Path) -> None:
     settings.write_text("".join(line for line in lines if not line.startswith("uv = ")), encoding="utf-8")
     for name in _NOTES:
         for note in tree.glob(f"lib/python*/site-packages/*.dist-info/{name}"):
-            note.unlink()
-            record = note.with_name("RECORD")
-            entry = f"{note.parent.name}/{name},".encode()
-            kept = [
-                line for line in record.read_bytes().splitlines(keepends=True) if not line.startswith(entry)
-            ]
-            record.write_bytes(b"".join(kept))
+            forget(note)
 
 
 def _failure(said: str, snapshot: Snapshot) -> StoreError:

@@ -1,9 +1,10 @@
 """From a lock to an environment in the store: fetch, build aside, carry, verify, publish."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -12,8 +13,8 @@ from lumienv.image.snapshot import Snapshot
 from lumienv.index.wheelhouse import Wheelhouse, WheelRequest
 from lumienv.launch.plan import surroundings_of
 from lumienv.lockfile import Lock, LockedSource, LockedWheel
-from lumienv.manifest import Manifest
 from lumienv.overlay.carriers import carry, root_of, tree_in, write_lock_into
+from lumienv.overlay.dist_info import Provenance, direct_url
 from lumienv.overlay.generation import Generation
 from lumienv.overlay.modules import check_modules
 from lumienv.overlay.records import write_records
@@ -23,6 +24,7 @@ from lumienv.overlay.tree import build_tree
 from lumienv.overlay.verify import Expectation, verify_tree
 from lumienv.project import Project, Report, index_client, source_builder
 from lumienv.project.cacheuse import using_cache
+from lumienv.resolve.origin import Origin
 from lumienv.runtime import Surroundings
 from lumienv.site.scratch import scratch_directory
 
@@ -36,6 +38,8 @@ class Wheels:
     """sha256 → the wheel"""
     house: Path
     """the folder below which all of them lie"""
+    direct_urls: dict[str, Mapping[str, Any]]
+    """name → where it comes from, of what comes from no index"""
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,8 @@ def materialise(
         fetched = _fetch(project, report, snapshot, chosen)
         replaced = [canonicalize_name(name) for name in project.manifest.resolve.replace]
         check_modules(fetched.wheels, fetched.files, snapshot, replaced)
-        expectation = Expectation(
-            fetched.wheels, _direct_names(project.manifest, generation.groups), lock.provided, replaced
-        )
+        requested = _requested(lock, generation.groups)
+        expectation = Expectation(fetched.wheels, requested, lock.provided, replaced)
         runtime = project.runtime()
         if generation.mode == "squashfs" or generation.builder == "append":
             find_program("mksquashfs")  # before anything is built
@@ -98,6 +101,7 @@ def materialise(
                         fetched.wheels,
                         fetched.files,
                         fetched.house,
+                        Provenance(requested, fetched.direct_urls),
                         runtime,
                         work,
                         project.site.processors,
@@ -136,18 +140,23 @@ def _fetch(
             files = wheelhouse.fetch(requests, progress)
         by_hash = {wheel.sha256: files[wheel.filename] for wheel in wheels}
         builder = source_builder(project, snapshot, client, report)
+        direct_urls = {}
         for source in chosen:
             if isinstance(source, LockedSource):
+                if isinstance(source.what, Origin):
+                    folder = project.manifest.directory
+                    direct_urls[source.name] = direct_url(source.what, folder, source.name)
                 made = builder.wheel(source.name, source.what)
                 by_hash[made.sha256] = made.path
                 wheels.append(LockedWheel(made.name, made.version, made.filename, "", made.sha256, made.size))
-    return Wheels(tuple(wheels), by_hash, wheelhouse.root)
+    return Wheels(tuple(wheels), by_hash, wheelhouse.root, direct_urls)
 
 
-def _direct_names(manifest: Manifest, groups: Sequence[str]) -> frozenset[str]:
-    entries = [*manifest.dependencies, *(entry for name in groups for entry in manifest.groups[name])]
+def _requested(lock: Lock, groups: Sequence[str]) -> frozenset[str]:
+    """The names that the user asked for: by the lock, as lumienv.toml may have changed since (`--frozen`)."""
     names = set()
-    for entry in entries:
-        with suppress(InvalidRequirement):
-            names.add(canonicalize_name(Requirement(entry.text).name))
+    for table in ("dependencies", *(f"[dependency-groups] {group}" for group in groups)):
+        for line in lock.declared.get(table, ()):
+            with suppress(InvalidRequirement):
+                names.add(canonicalize_name(Requirement(line).name))
     return frozenset(names)

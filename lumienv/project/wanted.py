@@ -18,7 +18,7 @@ from lumienv.project import Project, Report
 from lumienv.resolve.origin import Origin
 
 # Raised whenever the same lock has to be materialised anew because the tree is laid out differently.
-TREE_SCHEMA = 2
+TREE_SCHEMA = 3
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,11 @@ def editable_folders(project: Project, chosen: Sequence[LockedWheel | LockedSour
 
 
 def _local_states(project: Project, chosen: Sequence[LockedWheel | LockedSource]) -> list[str]:
-    """What tells one state of the local projects from another: the lock knows only where they lie."""
+    """What tells one state of the local projects from another: the lock knows only where they lie.
+
+    Where a copied one lay is in the tree, too, as the place that its code came from. That stays true when
+    the project is moved, and those who come to it by another path can share what was made.
+    """
     return [
         str(known_path(folder)) if origin.editable else folder_state(folder)
         for folder, origin in folders(project, chosen)

@@ -201,6 +201,45 @@ def test_an_address_is_locked_with_its_hash(
     assert f"error: {wheel.name} is no longer the file that was locked" in said.err
 
 
+def test_pip_tells_what_comes_from_no_index_by_its_place(
+    project: Workspace, base: str, wheels: Path, index: IndexServer, tmp_path: Path
+) -> None:
+    """`name==version` would mean a package of that name on an index, whoever has put it there."""
+    make_wheel(wheels, "plain", "1.0", ["other"])
+    make_wheel(wheels, "other", "1.0")
+    archive = make_sdist(wheels, "archived", "1.0", tiny_project("archived"))
+    commit_id = make_repository(tmp_path / "cloned", tiny_project("cloned"))
+    write_tree(project.directory / "localpkg", tiny_project("localpkg"))
+    write_tree(project.directory / "edited", tiny_project("edited"))
+    project.write(
+        base,
+        [
+            "plain",
+            f"archived @ {index.root}/files/{archive.name}",
+            f"cloned @ git+file://{tmp_path}/cloned@main",
+            "localpkg",
+            "edited",
+        ],
+        '[sources.localpkg]\npath = "./localpkg"\n[sources.edited]\npath = "./edited"\neditable = true\n',
+    )
+    project.lumienv("sync")
+
+    site = next(project.current.resolve().glob("tree/lib/python3*/site-packages"))
+    said = project.shell([sys.executable, "-m", "pip", "freeze", "--all", "--path", str(site)])
+    assert said.status == 0, said.err
+    assert [line for line in said.out.splitlines() if not line.startswith("#")] == [
+        f"archived @ {index.root}/files/{archive.name}#sha256={index.digest(archive)}",
+        f"cloned @ git+file://{tmp_path}/cloned@{commit_id}",
+        f"-e {project.directory}/edited",
+        f"localpkg @ file://{project.directory}/localpkg",
+        "other==1.0",
+        "plain==1.0",
+    ]
+    asked = {path.parent.name.partition("-")[0] for path in site.glob("*.dist-info/REQUESTED")}
+    assert asked == {"archived", "cloned", "edited", "localpkg", "plain"}
+    assert "as locked" in project.lumienv("verify")
+
+
 @pytest.mark.parametrize("tool", ["uv", "pip"])
 def test_the_lock_is_accepted_by_the_tools_that_read_pep_751(
     local: Workspace, wheels: Path, index: IndexServer, tmp_path: Path, tool: str, require
