@@ -5,11 +5,18 @@ A release that is left out says why, as data: failures are explained with it.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache, cached_property
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
 from packaging.version import Version
 
 from lumienv.image.snapshot import ImagePackage
@@ -70,6 +77,7 @@ class Kind(Enum):
     """Why a release cannot be used here."""
 
     SOURCES_ONLY = "offers only its sources"
+    MISNAMED = "has only files that are not named as packages are"
     OTHER_PLATFORM = "has no wheel for this platform"
     OTHER_PYTHON = "needs another Python"
     TOO_NEW = "is newer than exclude-newer"
@@ -77,7 +85,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a release cannot be used here, and the particulars: its tags, its Requires-Python, its date."""
+    """Why a release cannot be used here, and the particulars: tags, Requires-Python, a date, a file."""
 
     kind: Kind
     detail: str = ""
@@ -119,15 +127,16 @@ class Releases:
         if not indexes:
             if self.exclude_newer is not None and wheels and all(self._is_too_new(files[i]) for i in wheels):
                 return Refusal(Kind.TOO_NEW, (files[wheels[0]].upload_time or "")[:10])
-            return (
-                Refusal(Kind.OTHER_PLATFORM, _tags([names[i] for i in wheels]))
-                if wheels
-                else Refusal(Kind.SOURCES_ONLY)
-            )
+            if wheels:
+                return Refusal(Kind.OTHER_PLATFORM, _tags([names[i] for i in wheels]))
+            misnamed = all(name.endswith(".whl") for name in names)
+            return Refusal(Kind.MISNAMED, names[0]) if misnamed else Refusal(Kind.SOURCES_ONLY)
         refusals: list[Refusal] = []
         yanked: list[File] = []
         for index in indexes:
-            file = files[index]
+            file = _named(files[index], self.page.name, version)
+            if file is None:
+                continue
             refusal = self._refusal(file)
             if refusal is not None:
                 refusals.append(refusal)
@@ -135,7 +144,9 @@ class Releases:
                 yanked.append(file)
             else:
                 return file
-        return yanked[0] if yanked else refusals[0]
+        if yanked:
+            return yanked[0]
+        return refusals[0] if refusals else Refusal(Kind.MISNAMED, names[indexes[0]])
 
     def _refusal(self, file: File) -> Refusal | None:
         if self._is_too_new(file):  # first: on no Python and no image would it be taken
@@ -179,9 +190,34 @@ def _tags(filenames: Sequence[str]) -> str:
 
 
 def _is_wheel_name(filename: str) -> bool:
-    """Five parts, or six with a build number, which starts with a digit (wheel specification)."""
+    """Five parts, or six with a build number, which starts with a digit (wheel specification).
+
+    As much as is needed to judge its tags; `_named` judges all of it, of the one that would be taken.
+    """
     parts = filename.split("-")
     return len(parts) == 5 or (len(parts) == 6 and parts[2][:1].isdigit())
+
+
+def _named(file: File, project: str, version: Version) -> File | None:
+    """The file, under a name that says what it is; None for one that no lock could name.
+
+    `foo-1.0-1.tar.gz` is 1.0.post1 of foo (PEP 440, "Implicit post releases"), and read without knowing that
+    it is 1 of foo-1-0: it gets the name that it would have today (PEP 625).
+    """
+    filename = file.filename
+    if file.is_wheel:
+        try:
+            parse_wheel_filename(filename)
+        except InvalidWheelFilename:
+            return None
+        return file
+    if filename[len(project)] != "-":
+        return None
+    with suppress(InvalidSdistFilename):
+        if parse_sdist_filename(filename) == (project, version):
+            return file
+    ending = ".zip" if filename.endswith(".zip") else ".tar.gz"
+    return replace(file, filename=f"{project.replace('-', '_')}-{version}{ending}")
 
 
 @cache

@@ -298,6 +298,8 @@ class Story:
             return _about(
                 name, versions, f"needs Python {detail}, and the image has {self.provider.platform.python}"
             )
+        if kind is Kind.MISNAMED:
+            return _about(name, versions, f"{kind.value}: {detail}")
         if kind is Kind.TOO_NEW:
             limit = f"exclude-newer is {self._exclude_newer}"
             dates = sorted(date for _, date in entries if date)

@@ -59,6 +59,21 @@ def test_a_source_distribution_is_built_once_and_installed(
     assert imported_from(project, "tiny")
 
 
+def test_sources_of_a_post_release_that_are_named_by_its_number_alone(local: Workspace) -> None:
+    """The lock has the name that they would have today, and installers go by its address."""
+    folder = local.directory / "old"
+    folder.mkdir()
+    sources = make_sdist(folder, "tiny", "1.0-1", tiny_project(version="1.0.post1"))
+    index = '[[index]]\nname = "old"\nurl = "./old"\nformat = "flat"\n'
+    local.write(f'host = "{sys.executable}"', ["tiny"], index)
+
+    assert "+ tiny 1.0.post1 (to be built)" in local.lumienv("lock")
+    assert f'path = "old/{sources.name}"' in local.lock_path.read_text()
+    local.lumienv("sync")
+    assert imported_from(local, "tiny").startswith(str(local.current.resolve()))
+    assert "up to date" in local.lumienv("lock", "--check")
+
+
 def test_nothing_is_built_where_that_is_forbidden(project: Workspace, base: str, wheels: Path) -> None:
     make_sdist(wheels, "tiny", "2.0", tiny_project(version="2.0"))
     make_wheel(wheels, "tiny", "1.0")

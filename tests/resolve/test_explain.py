@@ -296,6 +296,22 @@ def test_exclude_newer(world: World) -> None:
     )
 
 
+def test_files_that_are_not_named_as_wheels_are(world: World) -> None:
+    world.offer("foo-bar", "1.0")
+    (wheel,) = world.server.files("foo-bar")
+    entry = world.server.entry(wheel) | {"filename": wheel.name.replace("foo_bar", "foo__bar")}
+    world.serve_page("foo-bar", [entry])
+    says(
+        world.failure("foo-bar"),
+        """
+        error: no set of packages fits on top of IMAGE
+          you ask for foo-bar  (lumienv.toml:2)
+          foo-bar 1.0 has only files that are not named as packages are: foo__bar-1.0-py3-none-any.whl
+        help: leave out "foo-bar" (lumienv.toml:2)
+        """,
+    )
+
+
 def test_prereleases_that_are_disallowed(world: World) -> None:
     world.offer("tool", "1.0a1")
     says(

@@ -232,6 +232,17 @@ def test_files_of_other_projects_and_with_odd_names_are_not_looked_at(world: Wor
     assert world.taken("tool") == {"tool": "1.0"}
 
 
+def test_a_wheel_that_is_not_named_as_wheels_are_is_passed_over(world: World) -> None:
+    """No wheel has two underlines in a row in its name (binary distribution format), nor has a lock."""
+    world.offer("foo-bar", "1.0")
+    world.offer("foo-bar", "2.0")
+    entries = [world.server.entry(path) for path in world.server.files("foo-bar")]
+    for entry in entries:
+        entry["filename"] = entry["filename"].replace("foo_bar-2", "foo__bar-2")
+    world.serve_page("foo-bar", entries)
+    assert world.taken("foo-bar") == {"foo-bar": "1.0"}
+
+
 # -- policies -------------------------------------------------------------------------------------------
 
 

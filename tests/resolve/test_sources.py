@@ -56,6 +56,31 @@ def test_without_building_an_older_release_with_a_wheel_is_taken(world: World) -
     assert world.taken("tool", build="never") == {"tool": "1.0"}
 
 
+@pytest.mark.parametrize(("written", "version"), [("1.0-1", "1.0.post1"), ("1.0-r2", "1.0.post2")])
+def test_sources_may_have_a_hyphen_in_their_version(world: World, written: str, version: str) -> None:
+    """PEP 440 allows it ("Post release separators"); it is not the one between name and version."""
+    world.offer_sources("old-tool", written)
+    sources = world.server.directory / f"old-tool-{written}.tar.gz"
+    world.serve_page("old-tool", [world.server.entry(sources)])
+    world.reader = MemoryReader(sdist("old_tool", version))
+    (pin,) = world.resolve("old-tool").pins
+    assert pin.file is not None
+    assert (str(pin.version), pin.file.filename) == (version, f"old_tool-{version}.tar.gz")
+    assert pin.file.url.endswith(f"/{sources.name}")
+
+
+def test_sources_without_a_hyphen_before_the_version_are_not_looked_at(world: World) -> None:
+    world.offer("tool", "1.0")
+    world.offer_sources("tool", "2.0")
+    entries = [world.server.entry(path) for path in world.server.files("tool")]
+    for entry in entries:
+        entry["filename"] = entry["filename"].replace("tool-2.0", "tool_2.0")
+    world.serve_page("tool", entries)
+    world.reader = reader = MemoryReader()
+    assert world.taken("tool") == {"tool": "1.0"}
+    assert reader.asked == []
+
+
 def test_sources_whose_metadata_cannot_be_had_are_passed_over_with_a_warning(world: World) -> None:
     world.offer_sources("tool", "2.0")
     world.offer("tool", "1.0")
