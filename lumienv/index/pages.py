@@ -8,6 +8,7 @@ of files of which a resolver looks at a handful, so a `File` is made when one is
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import MAXYEAR, UTC, datetime
 from typing import Any, Protocol, overload
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -18,6 +19,8 @@ from lumienv.index.releases import grouped
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.1, text/html;q=0.01"
 DISTRIBUTIONS = (".whl", ".tar.gz", ".zip")
+# As PEP 700 has it, or the day alone.
+_UTC = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d+)?Z)?", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 # A filename becomes a path in the wheelhouse, so it must not be able to leave it.
 SAFE_NAME = re.compile(r"[^./\x00-\x1f\x7f\\][^/\x00-\x1f\x7f\\]*")
@@ -147,7 +150,7 @@ def from_link(row: Row) -> File:
         (yanked if isinstance(yanked, str) else "") if yanked or yanked == "" else None,
         (sha256_of(offer.get("sha256")) or "" if isinstance(offer, dict) else "") if offer else None,
         size if type(size) is int and size >= 0 else None,
-        _text(upload_time),
+        _time(upload_time),
     )
 
 
@@ -220,6 +223,21 @@ def parse_page(name: str, index: str, base: str, content_type: str, body: bytes)
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _time(value: object) -> str | None:
+    """The value as a time in UTC that can be compared as text, or None when it is no time."""
+    if not isinstance(value, str):
+        return None
+    try:
+        time = datetime.fromisoformat(value)
+        if time.year == MAXYEAR:
+            return None  # who reckons with it asks for the day after
+        if _UTC.fullmatch(value):
+            return value
+        return (time if time.tzinfo is not None else time.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
+        return None
 
 
 def sha256_of(value: object) -> str | None:

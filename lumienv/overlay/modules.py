@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 from lumienv.errors import StoreError
 from lumienv.image.snapshot import ImagePackage, Snapshot
 from lumienv.lockfile import LockedWheel
+from lumienv.overlay.wheel_contents import opened_wheel
 
 # Folders that many wheels install at top level by mistake; nobody imports them from elsewhere.
 NOBODYS = frozenset({"tests", "test", "testing", "docs", "doc", "examples", "benchmarks", "scripts", "tools"})
@@ -23,7 +24,7 @@ def check_modules(
     """Hold the modules that each wheel would bring against those that the image's packages own.
 
     `files` has the path of each wheel by its sha256. Names count, not layouts: `x.py` hides `x/` as well.
-    Raises StoreError, with both distributions and the ways out.
+    Raises StoreError, with both distributions and the ways out; BrokenReleaseError for what is no wheel.
     """
     owners: dict[str, ImagePackage] = {}
     for package in snapshot.packages:
@@ -64,7 +65,7 @@ def modules_of(wheel: Path) -> list[str]:
     A folder without `__init__` is a namespace: it adds to others of its name and hides none.
     """
     found: set[str] = set()
-    with zipfile.ZipFile(wheel) as archive:
+    with opened_wheel(wheel) as archive:
         for name in archive.namelist():
             parts = _site_parts(name)
             if not parts or not parts[-1].endswith((".py", ".so")):

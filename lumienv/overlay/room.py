@@ -4,12 +4,12 @@ Free space is what the file system grants; a quota on Lustre is not seen here an
 """
 
 import os
-import zipfile
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from lumienv.errors import StoreError
+from lumienv.overlay.wheel_contents import opened_wheel
 
 # A small file takes a whole block, on ext4, XFS and tmpfs alike.
 _BLOCK = 4096
@@ -91,7 +91,7 @@ def _sizes(wheels: Collection[Path]) -> tuple[Size, Size]:
     bytes_, files, packed = _BASIS, _BASIS_FILES, float(_BASIS)
     for path in wheels:
         folders = set()
-        with zipfile.ZipFile(path) as wheel:
+        with opened_wheel(path) as wheel:
             for member in wheel.infolist():
                 bytes_ += _on_disk(member.file_size)
                 files += 1

@@ -61,6 +61,40 @@ def test_json_gives_size_and_upload_time() -> None:
     assert (page.files[0].size, page.files[0].upload_time) == (7, "2025-01-01")
 
 
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        "9999-12-31T23:59:59Z",
+        "２０２５-01-01T00:00:00Z",
+        "yesterday",
+        "2025-13-01T00:00:00Z",
+        "",
+        1735689600,
+        None,
+        ["2025-01-01"],
+        "0001-01-01T00:00:00+14:00",
+    ],
+)
+def test_an_upload_time_that_is_none_is_as_good_as_absent(rubbish: object) -> None:
+    page = page_of({"filename": "thing-1.whl", "url": "a.whl", "hashes": {}, "upload-time": rubbish})
+    assert page.files[0].upload_time is None
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("2025-01-01T12:00:00.123456Z", "2025-01-01T12:00:00.123456Z"),
+        ("2025-01-01T01:00:00+02:00", "2024-12-31T23:00:00+00:00"),
+        ("20250101T120000Z", "2025-01-01T12:00:00+00:00"),
+        ("2025-W01-3T12:00:00", "2025-01-01T12:00:00+00:00"),
+    ],
+)
+def test_upload_times_are_in_utc_and_can_be_compared_as_text(written: str, meant: str) -> None:
+    """PEP 700 allows one way to write them; other servers have others."""
+    page = page_of({"filename": "thing-1.whl", "url": "a.whl", "hashes": {}, "upload-time": written})
+    assert page.files[0].upload_time == meant
+
+
 def test_yanked_without_a_reason_is_still_yanked() -> None:
     files = page_of(
         {"filename": "thing-1.whl", "url": "a.whl", "hashes": {}, "yanked": True},

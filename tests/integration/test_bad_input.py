@@ -1,5 +1,7 @@
 """Whatever a user can do wrong gets a sentence with a way out, and loses nothing."""
 
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -150,6 +152,25 @@ def test_a_wheel_whose_hash_is_wrong_is_not_installed(lab, local, index, wheels)
 
     assert wheel.name in said
     assert "sha256" in said
+    assert not local.current.exists()
+
+
+def test_a_wheel_that_is_no_archive_is_said_when_it_would_be_installed(local, index, wheels):
+    """Its metadata lies beside it on the index, and its hash is that of the page: a lock cannot tell."""
+    wheel = make_wheel(wheels, "odd", "2.0")
+    metadata = b"Metadata-Version: 2.1\nName: odd\nVersion: 2.0\n"
+    index.pages[f"/files/{wheel.name}.metadata"] = ("text/plain", metadata)
+    wheel.write_bytes(b"this is no zip")
+    digest = hashlib.sha256(metadata).hexdigest()
+    entry = index.entry(wheel) | {"core-metadata": {"sha256": digest}, "upload-time": "yesterday"}
+    page = json.dumps({"meta": {"api-version": "1.1"}, "name": "odd", "files": [entry]}).encode()
+    index.pages["/simple/odd/"] = ("application/vnd.pypi.simple.v1+json", page)
+    local.write('host = "python3"', ["odd"])
+    local.lumienv("lock")
+
+    said = refused(local, "sync")
+    assert f"{wheel.name} cannot be installed: it is no zip archive, or a damaged one" in said
+    assert 'help: take another release: [resolve] constraints = ["odd!=2.0"]' in said
     assert not local.current.exists()
 
 
