@@ -125,6 +125,11 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         ) from None
     except PermissionError:
         raise ImageError(f"the image {path} cannot be read: permission denied") from None
+    except OSError as error:  # a link to itself, too long a name, a file system that does not answer
+        raise ImageError(
+            f"the image {path} cannot be read: {(error.strerror or str(error)).lower()}",
+            hint="see what `ls -lL` says of it; `lumienv image list` shows the images that are there",
+        ) from None
 
 
 def _table(file: BinaryIO, path: Path) -> tuple[bytes, bytes, int]:

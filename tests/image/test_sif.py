@@ -12,7 +12,8 @@ from properties import examples
 from sif_files import DESCRIPTOR_SIZE, HEADER_SIZE, LABELS, SLOTS, DataObject, sif
 
 from lumienv.errors import ImageError
-from lumienv.image.sif import SifFile, read_sif
+from lumienv.image.sif import GENERIC_JSON, SifFile, read_object, read_sif
+from lumienv.image.sif import DataObject as Entry
 
 EDGE = 64 * 1024
 ROOT_FILES = bytes(range(256)) * 1024  # 256 KiB: more than two edges
@@ -134,6 +135,24 @@ def test_an_image_that_is_missing_a_dangling_link_or_a_folder_says_which(tmp_pat
     (tmp_path / "file").write_text("")
     with pytest.raises(ImageError):
         read_sif(tmp_path / "file" / "image.sif")
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"), [("loop.sif", "too many levels of symbolic links"), ("x" * 300, "file name too long")]
+)
+def test_whatever_else_the_system_says_of_an_image_is_passed_on(
+    tmp_path: Path, path: str, reason: str
+) -> None:
+    (tmp_path / "loop.sif").symlink_to("loop.sif")
+    with pytest.raises(ImageError, match=f"cannot be read: {reason}") as caught:
+        read_sif(tmp_path / path)
+    assert "lumienv image list" in (caught.value.hint or "")
+
+
+def test_a_file_system_that_fails_while_an_image_is_read_is_no_bug_of_lumienv() -> None:
+    # No process has memory at its address 0: Linux answers as a broken disk does.
+    with pytest.raises(ImageError, match="input/output error"):
+        read_object(Path("/proc/self/mem"), Entry(GENERIC_JSON, 1, 1, 0, 16, ""))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
