@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from lumienv.cli.complete import Typed
 from lumienv.lockdigest import LOCK_NAME
-from lumienv.manifest import find_manifest, start_folder
+from lumienv.manifest import find_manifest, group_key, start_folder
 from lumienv.paths import Path
 
 TYPE_CHECKING = False
@@ -83,7 +83,8 @@ def _declared(typed: Typed) -> Names:
     """The packages that lumienv.toml asks for, in the group that is named, else outside of groups."""
     data = _manifest(typed)
     group = "dev" if "--dev" in typed.values else next(iter(typed.values.get("--group", ())), None)
-    lines = data.get("dependencies", []) if group is None else data["dependency-groups"][group]
+    groups = data.get("dependency-groups", {})
+    lines = data.get("dependencies", []) if group is None else groups.get(group_key(groups, group), [])
     return {name: line for line in lines if (name := _name(line))}
 
 

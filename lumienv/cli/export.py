@@ -51,7 +51,7 @@ def command(
     output = common.output
     opened = open_project(common.project, os.environ, offline=common.offline)
     path = user_path(target).absolute() if target and target != "-" else None
-    without = (*no_group, *(("dev",) if no_dev and "dev" in opened.manifest.groups else ()))
+    without = (*no_group, *(("dev",) if no_dev and opened.manifest.dev_group is not None else ()))
     made = export(
         opened,
         format_,

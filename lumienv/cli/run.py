@@ -58,6 +58,7 @@ def sync_first(folder: Path, reason: str, arguments: RunArguments) -> None:
     """Bring the environment up to date, as what was synced last."""
     from lumienv.cli.ending import clean_up_first
     from lumienv.cli.sync import show_warnings
+    from lumienv.manifest import group_key
     from lumienv.overlay.generation import current_mode
     from lumienv.project import open_project
     from lumienv.project.sync import sync
@@ -76,13 +77,14 @@ def sync_first(folder: Path, reason: str, arguments: RunArguments) -> None:
         return
     # What was synced last, by whatever command, is brought up to date, and stays what it is.
     known = project.manifest.groups
+    left_out = project.manifest.dev_group is not None and group_key(have.groups, "dev") is None
     done = sync(
         project,
         output,
         mode=have.mode,
         builder=have.builder or None,
-        groups=sorted(set(known) & set(have.groups)),
-        no_groups=["dev"] if "dev" in known and "dev" not in have.groups else [],
+        groups=[name for name in known if group_key(have.groups, name) is not None],
+        no_groups=["dev"] if left_out else [],
         accept=False,  # what others made is run when the user says so, not on the way
     )
     show_warnings(output, done)

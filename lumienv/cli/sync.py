@@ -57,7 +57,7 @@ def command(
     if share and (only_check or dry_run):
         raise UsageError("--share publishes: it does not go with --check or --dry-run")
     opened = open_project(common.project, os.environ, offline=common.offline)
-    without = (*no_group, *(("dev",) if no_dev and "dev" in opened.manifest.groups else ()))
+    without = (*no_group, *(("dev",) if no_dev and opened.manifest.dev_group is not None else ()))
     wanted: dict[str, Any] = {
         "mode": mode,
         "builder": builder,

@@ -10,7 +10,7 @@ from lumienv.launch.notes import mistyped_task
 from lumienv.launch.plan import LaunchPlan, launch_plan
 from lumienv.launch.slurm import launcher_words, starts_step, typed_words
 from lumienv.lockdigest import LOCK_NAME, bytes_digest
-from lumienv.manifest import Manifest, find_manifest, start_folder
+from lumienv.manifest import Manifest, find_manifest, group_key, start_folder
 from lumienv.manifest.reader import read_manifest
 from lumienv.overlay.generation import (
     Generation,
@@ -199,9 +199,10 @@ def sync_words(manifest: Manifest, mode: str | None = None, have: Generation | N
     if mode in (None, have.mode) and have.builder not in ("", manifest.sif.builder):
         words += ["--builder", have.builder]
     for group in have.groups:
-        if group in manifest.groups and group != "dev":
-            words += ["--group", group]
-    if "dev" in manifest.groups and "dev" not in have.groups:
+        known = group_key(manifest.groups, group)
+        if known is not None and known != manifest.dev_group:
+            words += ["--group", known]
+    if manifest.dev_group is not None and group_key(have.groups, "dev") is None:
         words.append("--no-dev")
     return words
 

@@ -7,7 +7,7 @@ requirements stay text until `resolve` parses them, with the line they stand on.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from lumienv.digest import sha256
@@ -182,6 +182,11 @@ class Manifest:
         return self.path.parent
 
     @property
+    def dev_group(self) -> str | None:
+        """The group that counts unless it is left out, called as the file calls it; None without one."""
+        return group_key(self.groups, "dev")
+
+    @property
     def store_path(self) -> Path:
         """Where generations are kept. Raises ManifestError as `place` does."""
         return self.place("[sync] store", self.store)
@@ -230,6 +235,18 @@ class Manifest:
     def inputs_digest(self) -> str:
         """`sha256:…` over `declared`, and the resolver's rules."""
         return inputs_of(self.declared(), RESOLVER_SCHEMA)
+
+
+def normal_name(name: str) -> str:
+    """A package's or a group's name as names are compared (PEP 503, PEP 735); a pattern takes longer."""
+    words = name.lower().replace("_", "-").replace(".", "-").split("-")
+    return "-".join(filter(None, words))
+
+
+def group_key(groups: Iterable[str], wanted: str) -> str | None:
+    """The one of `groups` that `wanted` names, as it is written there; None where there is none."""
+    normal = normal_name(wanted)
+    return next((name for name in groups if normal_name(name) == normal), None)
 
 
 def inputs_of(declared: Mapping[str, Sequence[str]], schema: int) -> str:

@@ -17,6 +17,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from tomlkit.items import InlineTable
 
+from lumienv.manifest import group_key
 from lumienv.manifest.listtext import elements, put_in, put_in_place, taken_out
 from lumienv.manifest.tabletext import TableText, by_hand, key_text, value_text
 
@@ -103,12 +104,6 @@ def names_in(data: Mapping[str, Any]) -> dict[str, list[str]]:
     return {name: list(dict.fromkeys(places)) for name, places in found.items()}
 
 
-def group_key(data: Mapping[str, Any], group: str) -> str | None:
-    """A group's name as the file has it (PEP 735: compared in their normal form)."""
-    wanted = canonicalize_name(group)
-    return next((name for name in data.get(GROUPS, {}) if canonicalize_name(name) == wanted), None)
-
-
 def written(requirement: Requirement) -> str:
     """A requirement as people write it: `>=` before `<`, a space before the marker."""
     extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
@@ -151,7 +146,7 @@ class _Edit(TableText):
         """Where a list stands; None where there is none yet."""
         if group is None:
             return ("dependencies",) if "dependencies" in self.data else None
-        name = group_key(self.data, group)
+        name = group_key(self.data.get(GROUPS, {}), group)
         return (GROUPS, name) if name is not None else None
 
     def new_list(self, group: str | None) -> None:

@@ -18,6 +18,8 @@ from lumienv.manifest import (
     RunTable,
     SifTable,
     Source,
+    group_key,
+    normal_name,
 )
 from lumienv.manifest.tables import IMAGE_SELECTORS, IMAGE_WAYS, Tables, is_name
 from lumienv.paths import Path
@@ -166,8 +168,7 @@ class _Reader(Tables):
             # PEP 735: names as of packages, compared in their normal form.
             if not is_name(name):
                 self.fail(f"dependency-groups.{name}", "has a name that no group can have")
-            words = name.lower().replace("_", "-").replace(".", "-").split("-")
-            other = seen.setdefault("-".join(filter(None, words)), name)
+            other = seen.setdefault(normal_name(name), name)
             if other != name:
                 self.fail(f"dependency-groups.{name}", f"has the same name as {other}")
         return {name: self._group(table, name, ()) for name in table}
@@ -183,9 +184,10 @@ class _Reader(Tables):
             if isinstance(item, str):
                 entries.append(Dependency(item, key, self.line(key, item)))
             elif isinstance(item, dict) and set(item) == {"include-group"}:
-                other = item["include-group"]
-                if not isinstance(other, str) or other not in table:
-                    self.fail(key, f"includes the group {other!s}, which does not exist")
+                wanted = item["include-group"]
+                other = group_key(table, wanted) if isinstance(wanted, str) else None
+                if other is None:
+                    self.fail(key, f"includes the group {wanted!s}, which does not exist")
                 entries += self._group(table, other, (*above, name))
             else:
                 self.fail(key, 'takes requirements and { include-group = "…" } only')

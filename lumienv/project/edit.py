@@ -13,8 +13,8 @@ from packaging.utils import canonicalize_name
 
 from lumienv.errors import LumienvError, ManifestError, ResolutionError, StoreError, UsageError
 from lumienv.files import disk_errors, one_writer, private_directory
-from lumienv.manifest import FILE_NAME, Dependency, Manifest
-from lumienv.manifest.edits import Edited, Entry, added_to, group_key, names_in, without
+from lumienv.manifest import FILE_NAME, Dependency, Manifest, group_key
+from lumienv.manifest.edits import Edited, Entry, added_to, names_in, without
 from lumienv.manifest.reader import manifest_of, read_manifest
 from lumienv.manifest.tables import is_name
 from lumienv.overlay.generation import current_generation, current_mode
@@ -121,7 +121,7 @@ def remove(
 def _check_there(data: Mapping[str, Any], name: str, group: str | None) -> None:
     """Raises UsageError where a name is not in the list that was named."""
     places = names_in(data)
-    wanted = group_key(data, group) if group is not None else ""
+    wanted = group_key(data.get("dependency-groups", {}), group) if group is not None else ""
     normal = str(canonicalize_name(name))
     if wanted is not None and wanted in places.get(normal, ()):
         return
@@ -265,15 +265,16 @@ def _as_it_is(before: Manifest, now: Manifest, group: str | None) -> dict[str, A
         have = current_generation(now.store_path) if mode is not None else None
     except (StoreError, ManifestError):
         have = None
-    edited = group_key({"dependency-groups": now.groups}, group) if group is not None else None
+    edited = group_key(now.groups, group) if group is not None else None
     added = [edited] if edited is not None else []
     if have is None:
         return {"groups": added}
-    groups = [name for name in have.groups if name in now.groups]
-    left_out = "dev" in before.groups and "dev" in now.groups and "dev" not in have.groups and edited != "dev"
+    groups = [known for name in have.groups if (known := group_key(now.groups, name)) is not None]
+    dev = now.dev_group if before.dev_group is not None and edited != now.dev_group else None
+    left_out = dev is not None and group_key(have.groups, dev) is None
     return {
         "mode": have.mode,
         "builder": have.builder or None,
         "groups": list(dict.fromkeys([*groups, *added])),
-        "no_groups": ["dev"] if left_out else [],
+        "no_groups": [dev] if left_out else [],
     }

@@ -12,7 +12,7 @@ from lumienv.build.folders import folder_state, known_path
 from lumienv.errors import ManifestError, UsageError
 from lumienv.image.snapshot import Snapshot
 from lumienv.lockfile import Lock, LockedSource, LockedWheel
-from lumienv.manifest import BUILDERS, MODES, Manifest
+from lumienv.manifest import BUILDERS, MODES, Manifest, group_key
 from lumienv.overlay.output import check_output
 from lumienv.project import Project, Report
 from lumienv.resolve.origin import Origin
@@ -83,13 +83,23 @@ def output_of(manifest: Manifest, mode: str, typed: Path | None) -> Path | None:
 
 
 def groups_of(manifest: Manifest, wanted: Sequence[str], unwanted: Sequence[str]) -> tuple[str, ...]:
-    """`dev` where there is one, as in uv, and what was asked for. Raises UsageError."""
-    for name in (*wanted, *unwanted):
-        if name not in manifest.groups:
-            known = ", ".join(manifest.groups) or "none"
-            raise UsageError(f"there is no dependency group {name} in lumienv.toml", f"groups: {known}")
-    default = {"dev"} & set(manifest.groups)
-    return tuple(sorted((default | set(wanted)) - set(unwanted)))
+    """`dev` where there is one, as in uv, and what was asked for, called as the file calls it.
+
+    Raises UsageError for a group that is not there.
+    """
+    default = {manifest.dev_group} if manifest.dev_group is not None else set()
+    return tuple(sorted((default | _known(manifest, wanted)) - _known(manifest, unwanted)))
+
+
+def _known(manifest: Manifest, typed: Sequence[str]) -> set[str]:
+    found = set()
+    for name in typed:
+        known = group_key(manifest.groups, name)
+        if known is None:
+            groups = ", ".join(manifest.groups) or "none"
+            raise UsageError(f"there is no dependency group {name} in lumienv.toml", f"groups: {groups}")
+        found.add(known)
+    return found
 
 
 def generation_digest(

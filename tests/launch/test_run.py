@@ -378,6 +378,15 @@ def test_a_stale_environment_in_a_job_names_the_command_that_makes_the_same_anew
     assert words in (caught.value.hint or "")
 
 
+def test_groups_that_are_spelt_otherwise_by_now_are_the_same_groups(project: Synced) -> None:
+    project.write(TOML.replace("[image]", "[dependency-groups]\nDEV = []\nMy_Docs = []\n[image]"))
+    manifest = read_manifest(project.folder / "lumienv.toml")
+    have = current_generation(project.folder / ".lumienv")
+    before = replace(have, groups=("dev", "my-docs"))
+    assert sync_words(manifest, have=before) == ["lumienv", "sync", "--group", "My_Docs"]
+    assert sync_words(manifest, have=have) == ["lumienv", "sync", "--no-dev"]
+
+
 def test_what_makes_an_image_anew_names_its_builder(project: Synced) -> None:
     store = Store(project.folder / ".lumienv")
     made = replace(current_generation(store.root), mode="sif", builder="append")

@@ -277,6 +277,21 @@ def test_a_choice_that_is_misspelt_gets_the_near_miss(tmp_path: Path) -> None:
     assert "venv, squashfs, sif" in error.message
 
 
+def test_groups_are_included_by_their_normal_form(tmp_path: Path) -> None:
+    groups = '[dependency-groups]\nDev_Tools = ["ruff"]\ndev = [{ include-group = "dev.tools" }]\n'
+    assert [entry.text for entry in read(tmp_path, HOST + groups).groups["dev"]] == ["ruff"]
+
+
+def test_two_groups_of_one_normal_form_are_refused(tmp_path: Path) -> None:
+    error = complaint(tmp_path, HOST + '[dependency-groups]\n"dev.tools" = []\nDev_Tools = []\n')
+    assert error.message == "lumienv.toml:5: dependency-groups.Dev_Tools has the same name as dev.tools"
+
+
+def test_a_group_that_includes_itself_under_another_spelling_is_a_circle_too(tmp_path: Path) -> None:
+    groups = '[dependency-groups]\na-b = [{ include-group = "A_B" }]\n'
+    assert "a-b → a-b" in complaint(tmp_path, HOST + groups).message
+
+
 def test_a_group_that_includes_itself_shows_the_circle(tmp_path: Path) -> None:
     groups = '[dependency-groups]\na = [{ include-group = "b" }]\nb = [{ include-group = "a" }]\n'
     assert "a → b → a" in complaint(tmp_path, HOST + groups).message
