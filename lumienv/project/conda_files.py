@@ -38,11 +38,17 @@ _RENAMED = {
 }
 # No Python packages: libraries, compilers and tools, which the image has, or nobody needs on top of it.
 _NO_PYTHON = re.compile(
-    r"_.*|pip|setuptools|wheel|python_abi|cudatoolkit.*|cuda-.*|cudnn|nccl|pytorch-cuda|pytorch-mutex|mkl.*|"
+    r"_.*|pip|setuptools|wheel|python_abi|cudatoolkit.*|cuda(-.*)?|cudnn|nccl|pytorch-cuda|pytorch-mutex|mkl.*|"
     r"blas|openblas|lib.*|gcc.*|gxx.*|gfortran.*|clang.*|.*-compilers?|compilers|cmake|make|ninja|git|git-lfs|"
     r"ffmpeg|openmpi|mpich|hdf5|netcdf4?-c|zlib|zstd|lz4-c|xz|bzip2|openssl|ca-certificates|sqlite|readline|"
     r"tk|ncurses|ld_impl_linux-64|icu|nodejs|r-.*|llvm-openmp|intel-openmp|tzdata|graphviz|sysroot_.*|"
-    r"binutils.*|pkg-config|gdal|geos|proj|eigen|boost.*|fftw|gsl|glib|gmp|jpeg|freetype"
+    r"binutils.*|pkg-config|gdal|geos|proj|eigen|boost(-cpp)?|fftw|gsl|glib|gmp|jpeg|freetype"
+)
+# Python packages that are called like one of those, and have the same name in an index.
+_PYTHON_ALL_THE_SAME = re.compile(
+    r"lib(archive-c|conf|cst|ensemble|ertem(-.*)?|gravatar|honey|hxl|ify|ipld|nacl|pass|pysal|pyvinyl|"
+    r"roadrunner|rosa|routeros|rt|scrc|sonata|taxii|tmux|usb1|valkey)|"
+    r"cuda-(bindings|cooperative|core|parallel|pathfinder|python|tile)"
 )
 _SPEC = re.compile(r"(?:(?P<channel>[^\s:]+)::)?(?P<name>[A-Za-z0-9_][\w.-]*)\s*(?P<range>.*)")
 _SECRET = re.compile(r"TOKEN|SECRET|PASS|PWD|KEY|AUTH|CREDENTIAL", re.IGNORECASE)
@@ -141,7 +147,7 @@ def _package(spec: str, file: str, conda: list[str]) -> Imported:
     name, given = found["name"].lower(), found["range"].strip()
     if name == "python":
         return Imported(python=_range(given) or "")
-    if _NO_PYTHON.fullmatch(name):
+    if _NO_PYTHON.fullmatch(name) and not _PYTHON_ALL_THE_SAME.fullmatch(name):
         quiet = name in ("pip", "setuptools", "wheel") or name.startswith("_")
         note = f"{file}: left out: {spec} (no Python package; the image has its own)"
         return Imported(notes=() if quiet else (note,))

@@ -243,6 +243,33 @@ def test_conda_packages_are_taken_in_pips_words(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        *("librosa", "libcst", "libtmux", "libpysal", "libusb1", "libensemble", "libertem-blobfinder"),
+        *("boost-histogram", "cuda-python", "cuda-bindings", "cuda-core"),
+    ],
+)
+def test_a_python_package_that_is_called_like_a_library_is_kept(tmp_path: Path, name: str) -> None:
+    assert conda(tmp_path, f"dependencies: [{name}=1.0]\n").dependencies == (f"{name}==1.0.*",)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("libblas", "libgcc-ng", "libstdcxx-ng", "libtiff", "libllvm15", "libxml2", "libgomp", "libcublas"),
+        *("boost", "boost-cpp", "libboost", "libboost-headers", "cuda-cudart", "cuda-nvcc", "cuda-version"),
+        *("cuda", "cudatoolkit", "clang", "clangxx-17", "gcc_linux-64"),
+    ],
+)
+def test_a_library_or_a_compiler_of_condas_is_left_to_the_image(tmp_path: Path, name: str) -> None:
+    found = conda(tmp_path, f"dependencies: [{name}=1.0]\n")
+    assert found.dependencies == ()
+    assert found.notes == (
+        f"environment.yml: left out: {name}=1.0 (no Python package; the image has its own)",
+    )
+
+
+@pytest.mark.parametrize(
     ("spec", "text"),
     [
         ("thing[version='>=1.2,<3']", "thing>=1.2,<3"),
