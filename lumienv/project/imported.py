@@ -14,9 +14,8 @@ from packaging.utils import canonicalize_name
 
 from lumienv.image.versions import accepts
 from lumienv.manifest import HostValue, IndexTable
+from lumienv.resolve.cuda import is_of_cuda
 
-_CUDA = "nvidia-"
-"""what the names of all of CUDA's libraries begin with"""
 _CUDA_BUILD = re.compile(r"\+cu\d+\b")
 """in a version that is pinned: `2.5.1+cu121`"""
 
@@ -65,7 +64,7 @@ def on_image(imported: Imported, provided: Mapping[str, str], python: str = "") 
         requirement = Requirement(text)
         name = canonicalize_name(requirement.name)
         have = provided.get(name)
-        if name.startswith(_CUDA) and have is None:
+        if is_of_cuda(name) and have is None:
             cuda.append(requirement.name)
             continue
         if have is None and _CUDA_BUILD.search(str(requirement.specifier)):

@@ -359,8 +359,8 @@ def test_a_build_for_nvidias_gpus_is_taken_by_its_name_even_where_the_image_is_n
 
 
 def test_what_is_for_nvidias_gpus_is_left_out() -> None:
-    found = on_image(Imported(("nvidia-cublas-cu12==12.1", "nvidia-nccl-cu12", "rich")), {})
-    assert found.dependencies == ("rich",)
+    found = on_image(Imported(("nvidia-cublas-cu12==12.1", "nvidia-nccl-cu12", "nvidia-ml-py", "rich")), {})
+    assert found.dependencies == ("nvidia-ml-py", "rich")
     assert found.notes == ("left out, as they are for NVIDIA's GPUs: nvidia-cublas-cu12, nvidia-nccl-cu12",)
 
 
