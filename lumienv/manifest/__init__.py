@@ -285,7 +285,8 @@ def metadata_digest(folder: Path) -> str:
     static = False
     with suppress(OSError, ValueError):
         project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
-        static = "project" in project and not project["project"].get("dynamic")
+        table = project.get("project")
+        static = isinstance(table, dict) and not table.get("dynamic")
         tables = project if not static else {key: project.get(key) for key in ("project", "build-system")}
         digest.update(json.dumps(tables, sort_keys=True, default=str).encode())
     if not static:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lumienv.errors import ManifestError
-from lumienv.manifest import Dependency, Manifest, find_manifest, start_folder
+from lumienv.manifest import Dependency, Manifest, find_manifest, metadata_digest, start_folder
 from lumienv.manifest.reader import read_manifest
 
 BASIC = 'dependencies = ["h5py"]\n[image]\nhost = "python3"\n'
@@ -139,3 +139,15 @@ def test_a_path_with_a_variable_that_is_not_set_is_refused(tmp_path, monkeypatch
 )
 def test_a_dependency_says_where_it_stands(dependency: Dependency, where: str) -> None:
     assert dependency.where == where
+
+
+@pytest.mark.parametrize("table", ["project = 3", 'project = ["dynamic"]', "project = {"])
+def test_a_local_project_whose_table_is_none_has_its_setup_py_in_its_digest(
+    tmp_path: Path, table: str
+) -> None:
+    """What is wrong with it, says the build; the digest is asked for by `status`, too."""
+    (tmp_path / "pyproject.toml").write_text(table + "\n")
+    (tmp_path / "setup.py").write_text("setup(version=1)")
+    before = metadata_digest(tmp_path)
+    (tmp_path / "setup.py").write_text("setup(version=2)")
+    assert metadata_digest(tmp_path) != before
