@@ -5,7 +5,6 @@ guards only: which inputs and which image the lock was made for, and the image's
 """
 
 import re
-import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -39,6 +38,7 @@ from lumienv.lockdigest import LOCK_NAME, bytes_digest
 from lumienv.manifest import Manifest
 from lumienv.resolve import Pin, Resolution
 from lumienv.resolve.origin import Origin
+from lumienv.toml import parse_toml
 
 SCHEMA = 1
 _NAMED = re.compile(r"^(\[tool\.lumienv\.image\]\n)name = .*\n(?:identity = .*\n)?", re.MULTILINE)
@@ -307,7 +307,7 @@ def parse_lock(raw: bytes, path: Path) -> Lock:
     if path.name != LOCK_NAME:  # one to compare with: a file, or what git has of a revision
         hint = "name another one: lumienv diff OLD_LOCK, or lumienv diff --rev REV"
     try:
-        data = tomllib.loads(raw.decode("utf-8"))
+        data = parse_toml(raw.decode("utf-8"))
         pylock = Pylock.from_dict(data)
         guard = data["tool"]["lumienv"]
         if guard["schema"] != SCHEMA:
@@ -336,7 +336,7 @@ def parse_lock(raw: bytes, path: Path) -> Lock:
             digest=bytes_digest(raw),
             folder=path.parent,
         )
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, PylockValidationError) as error:
+    except (ValueError, PylockValidationError) as error:
         raise LockError(f"{path} is damaged: {error}", hint=hint) from None
     except (KeyError, TypeError, IndexError):
         raise LockError(

@@ -30,15 +30,23 @@ def state_folder(environ: Mapping[str, str]) -> str:
     return os.path.join(state, "lumienv")
 
 
+def parse_toml(text: str) -> dict[str, Any]:
+    """What `text` says, without keeping it. Raises ValueError where it is no TOML that can be read."""
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except RecursionError:  # a few hundred levels: nobody's mistake, but perhaps somebody's doing
+        raise ValueError("it is nested too deeply") from None
+
+
 def read_toml(text: str) -> dict[str, Any]:
-    """What `text` says. Raises ValueError where it is no TOML."""
+    """What `text` says. Raises ValueError as `parse_toml`."""
     digest = str(sha256(text.encode()).hexdigest())
     path = os.path.join(state_folder(os.environ), "toml", digest)
     data = _kept(path, digest)
     if data is None:
-        import tomllib
-
-        data = tomllib.loads(text)
+        data = parse_toml(text)
         _keep(path, digest, data)
     return data
 
@@ -53,7 +61,7 @@ def _kept(path: str, digest: str) -> dict[str, Any] | None:
                 return None
             seal, _, content = file.read().partition(b"\n")
         return dict(loads(content)) if seal == _seal(digest, content) else None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 
@@ -64,7 +72,7 @@ def _keep(path: str, digest: str, data: dict[str, Any]) -> None:
 
     from lumienv.files import write_atomically
 
-    with suppress(OSError, TypeError):  # TOML has dates, which JSON has not
+    with suppress(OSError, TypeError, RecursionError):  # TOML has dates, which JSON has not
         content = json.dumps(data).encode()
         folder = Path(path).parent
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

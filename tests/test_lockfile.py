@@ -239,6 +239,7 @@ WHOLE = text_of()
         pytest.param(WHOLE.replace('inputs = "sha256', 'input = "sha256'), id="no inputs"),
         pytest.param(WHOLE.replace("frozen = ", "boiled = "), id="no frozen list"),
         pytest.param(WHOLE.replace(f'inputs = "{INPUTS}"', "inputs = 5"), id="inputs that are none"),
+        pytest.param(f"deep = {'[' * 3000}\n{WHOLE}", id="brackets, nested without end"),
         pytest.param(WHOLE.replace('name = "numpy", version', 'name = "numpy", edition'), id="provided"),
     ],
 )

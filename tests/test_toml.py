@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lumienv import toml
-from lumienv.toml import read_toml
+from lumienv.toml import parse_toml, read_toml
 
 TEXT = 'name = "é"\n[[bind]]\npath = "/pfs"\n[limits]\nloop-devices = 8\nshare = 0.1\nfor-all = true\n'
 
@@ -59,6 +59,12 @@ def test_what_is_no_toml_is_refused_each_time(kept: Path) -> None:
         with pytest.raises(ValueError, match="line 1"):
             read_toml("name = \n")
     assert not kept.exists()
+
+
+def test_what_is_nested_too_deeply_is_refused_whether_or_not_it_is_kept(kept: Path) -> None:
+    for read in (read_toml, parse_toml):
+        with pytest.raises(ValueError, match="nested too deeply"):
+            read("name = " + "[" * 3000)
 
 
 def test_a_text_with_a_date_is_parsed_each_time(kept: Path, parsed: list[str]) -> None:

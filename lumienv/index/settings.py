@@ -7,13 +7,13 @@ its project files are left out, as lumienv.toml stands in their place.
 import configparser
 import os
 import sys
-import tomllib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
 from lumienv.errors import PackageIndexError
 from lumienv.files import user_path
+from lumienv.toml import parse_toml
 
 SYSTEM_FILE = Path("/etc/pip.conf")
 
@@ -101,7 +101,7 @@ class UvConfiguration:
         found: dict[str, str] = {}
         for path in reversed(self.files()):
             try:
-                data = tomllib.loads(path.read_text(encoding="utf-8"))
+                data = parse_toml(path.read_text(encoding="utf-8"))
             except (OSError, ValueError):  # uv itself says what is wrong with it
                 continue
             found |= {key: value for key, value in data.items() if isinstance(value, str)}

@@ -268,12 +268,11 @@ def changed_sources(manifest: Manifest, generation: Generation) -> list[str]:
 
 def _what_changed(manifest: Manifest, lock: bytes) -> str:
     """Which line of the manifest is another one than when it was locked."""
-    import tomllib
-
     from lumienv.manifest.changes import what_changed
+    from lumienv.toml import parse_toml
 
     try:
-        guard = tomllib.loads(lock.decode())["tool"]["lumienv"]
+        guard = parse_toml(lock.decode())["tool"]["lumienv"]
         if guard["inputs"] != manifest.inputs_digest():
             return what_changed(guard["declared"], manifest.declared(), guard["inputs"])
     except (ValueError, KeyError, TypeError):

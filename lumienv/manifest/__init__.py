@@ -279,12 +279,13 @@ def metadata_digest(folder: Path) -> str:
     """A digest over what a local project says about itself; where a build backend works that out, over all
     that the backend is configured with. Of a folder that is not there, an empty text."""
     import json
-    import tomllib
+
+    from lumienv.toml import parse_toml
 
     digest = sha256()
     static = False
     with suppress(OSError, ValueError):
-        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+        project = parse_toml((folder / "pyproject.toml").read_text(encoding="utf-8"))
         table = project.get("project")
         static = isinstance(table, dict) and not table.get("dynamic")
         tables = project if not static else {key: project.get(key) for key in ("project", "build-system")}

@@ -1,7 +1,6 @@
 """Projects and archives of this machine: what they are called, and their paths as lumienv.toml has them."""
 
 import os
-import tomllib
 from configparser import ConfigParser, Error
 from contextlib import suppress
 from pathlib import Path
@@ -13,11 +12,13 @@ from packaging.utils import (
     parse_wheel_filename,
 )
 
+from lumienv.toml import parse_toml
+
 
 def name_in_folder(folder: Path) -> str:
     """How the project in a folder is called; empty where only its code says it, or there is none."""
     with suppress(OSError, ValueError):
-        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
+        project = parse_toml((folder / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
         if isinstance(project, dict) and isinstance(project.get("name"), str):
             return str(project["name"])
     parser = ConfigParser(interpolation=None)

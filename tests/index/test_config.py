@@ -125,10 +125,11 @@ def test_uvs_own_default_is_taken_when_nothing_is_configured(environ: dict[str, 
     assert default_index(cache, environ).url.startswith("https://")
 
 
-def test_uv_that_gives_no_answer_is_said(environ: dict[str, str]) -> None:
+@pytest.mark.parametrize("text", ["this is no TOML", "deep = " + "[" * 3000])
+def test_uv_that_gives_no_answer_is_said(environ: dict[str, str], text: str) -> None:
     settings = Path(environ["HOME"], ".config/uv/uv.toml")
     settings.parent.mkdir()
-    settings.write_text("this is no TOML")
+    settings.write_text(text)
     with pytest.raises(PackageIndexError, match="uv gives no answer"):
         default_index(None, environ)
 

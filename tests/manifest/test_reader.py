@@ -316,6 +316,11 @@ def test_broken_toml_names_the_file_and_the_place(tmp_path: Path, text: str) -> 
     assert "line" in message
 
 
+@pytest.mark.parametrize("deep", ["a = " + "[" * 3000 + "]" * 3000, "a = " + "{a=" * 3000 + "1" + "}" * 3000])
+def test_toml_that_is_nested_deeper_than_it_can_be_read_is_said_to_be(tmp_path: Path, deep: str) -> None:
+    assert "lumienv.toml is not valid TOML: it is nested too deeply" in complaint(tmp_path, deep).message
+
+
 def test_a_byte_order_mark_is_called_by_its_name(tmp_path: Path) -> None:
     path = tmp_path / "lumienv.toml"
     path.write_text('[image]\nhost = "python3"\n', encoding="utf-8-sig")

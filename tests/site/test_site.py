@@ -105,6 +105,7 @@ def test_a_missing_site_file_names_those_that_come_with_lumienv(wanted: str) -> 
     "text",
     [
         "name = ",
+        "name = " + "[" * 3000,
         '[[bind]]\nsource = "/a"\n',
         '[bind]\npath = "/a"\n',
         'images = "/a"\n',
