@@ -103,11 +103,11 @@ def _moment(text: str) -> str:
     """A date or time as index pages spell it, to be compared as text; without a zone it is UTC."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):  # in UTC, a day of the first year may be of none
         raise ManifestError(
             f'{FILE_NAME}: [resolve] exclude-newer is "{text}", which is no date',
             hint='write a date, or a time in UTC: exclude-newer = "2026-11-01"',
         ) from None
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
     return moment.isoformat(timespec="seconds")

@@ -1,6 +1,7 @@
 """Resolution on top of an image, with the real index client against a real index on loopback."""
 
 import itertools
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -317,10 +318,13 @@ def test_no_image_is_proposed_for_a_release_that_is_too_new(world: World) -> Non
     assert "exclude-newer" in str(caught.value)
 
 
-def test_an_exclude_newer_that_is_no_date_is_an_error(world: World) -> None:
+@pytest.mark.parametrize(
+    "text", ["yesterday", "2025-02-30", "0001-01-01T00:00:00+14:00", "9999-12-31T23:00:00-02:00"]
+)
+def test_an_exclude_newer_that_is_no_date_is_an_error(world: World, text: str) -> None:
     world.offer("tool", "1.0")
-    with pytest.raises(ManifestError, match='exclude-newer is "yesterday", which is no date'):
-        world.resolve("tool", exclude_newer="yesterday")
+    with pytest.raises(ManifestError, match=re.escape(f'exclude-newer is "{text}", which is no date')):
+        world.resolve("tool", exclude_newer=text)
 
 
 def test_a_replaced_image_package_comes_from_the_index(world: World) -> None:
