@@ -16,7 +16,7 @@ from lumienv.lockdigest import LOCK_NAME
 from lumienv.lockfile import Lock, label_of, lock_text, read_lock, with_identity
 from lumienv.project import Project, Report, base_of, index_client, snapshot_of, source_builder
 from lumienv.project.cacheuse import using_cache
-from lumienv.project.pair import finish
+from lumienv.project.pair import finish, written_at
 from lumienv.resolve import Resolution
 from lumienv.resolve.origin import Origin
 from lumienv.staleness import staleness
@@ -102,7 +102,7 @@ def lock(
             if publish is not None:
                 publish(text.encode())
             else:
-                write_atomically(project.lock_path, text.encode())
+                write_atomically(written_at(project.lock_path), text.encode())
     return LockOutcome(
         project.lock_path,
         fresh=False,
@@ -183,7 +183,7 @@ def _add_identity(project: Project, report: Report, old: Lock, base: Base) -> bo
         return False
     with disk_errors("write the lock", project.lock_path):
         text = project.lock_path.read_text(encoding="utf-8")
-        write_atomically(project.lock_path, with_identity(text, image).encode())
+        write_atomically(written_at(project.lock_path), with_identity(text, image).encode())
     report.note(f"{LOCK_NAME} fits {image.name}, and names it from now on")
     return True
 

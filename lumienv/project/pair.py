@@ -6,6 +6,7 @@ lumienv.toml is exchanged by one rename, which decides; then the lock is. Killed
 its place.
 """
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +21,7 @@ def exchange(manifest: Path, before: bytes, after: bytes, lock: Path, locked: by
 
     Raises ManifestError when `manifest` is no longer what it was `before`; OSError.
     """
+    lock = written_at(lock)
     staged = _beside(lock)
     manifest = manifest.resolve()  # a link stays one
     try:
@@ -39,6 +41,7 @@ def exchange(manifest: Path, before: bytes, after: bytes, lock: Path, locked: by
 
 def finish(manifest: Manifest, lock: Path) -> None:
     """Put the lock in its place that a killed `exchange` has left beside it, where it is of this manifest."""
+    lock = written_at(lock)
     staged = _beside(lock)
     if not staged.exists():
         return
@@ -52,7 +55,19 @@ def forget(manifest: Manifest, lock: Path) -> None:
     """`finish`, and remove what is left of an exchange that never came to be: for the only one at work."""
     finish(manifest, lock)
     with suppress(OSError):
-        _beside(lock).unlink(missing_ok=True)
+        _beside(written_at(lock)).unlink(missing_ok=True)
+
+
+def written_at(lock: Path) -> Path:
+    """Where the lock is written: where a link leads, which stays one, as long as there is a lock.
+
+    A link to anything else is replaced: it may have come with a clone, and lead to a file of the user's.
+    """
+    if lock.is_symlink():
+        with suppress(LumienvError, OSError):
+            if read_lock(lock) is not None:
+                return Path(os.path.realpath(lock))
+    return lock
 
 
 def _check_unchanged(manifest: Path, before: bytes) -> None:

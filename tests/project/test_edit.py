@@ -127,6 +127,52 @@ def test_a_link_to_a_shared_file_stays_a_link(project: Project, place: Place) ->
     assert '"other"' in shared.read_text()
 
 
+def shared_lock(project: Project) -> Path:
+    """The project's lock, moved to a folder of others' and linked to from its place."""
+    lock(project, Told())
+    folder = Path(project.manifest.path).parents[1] / "shared"
+    folder.mkdir()
+    shared = project.lock_path.rename(folder / "pylock.toml")
+    project.lock_path.symlink_to(shared)
+    return shared
+
+
+def test_a_link_to_a_shared_lock_stays_a_link(project: Project, place: Place) -> None:
+    shared = shared_lock(project)
+    add(project, Told(), ["other"])
+    assert '"other"' in shared.read_text()
+    Path(project.manifest.path).write_text(TEXT)
+    lock(opened(place), Told())
+    assert '"other"' not in shared.read_text()
+    assert project.lock_path.is_symlink()
+    assert list(shared.parent.iterdir()) == [shared]
+
+
+def test_what_a_killed_edit_has_left_beside_a_shared_lock_is_put_in_its_place(
+    project: Project, place: Place
+) -> None:
+    shared = shared_lock(project)
+    add(project, Told(), ["other"])
+    new = shared.read_bytes()
+    shared.with_name(".pylock.toml-edited").write_bytes(new)
+    shared.write_bytes(new.replace(b"other", b"thing"))
+    finish(opened(place).manifest, project.lock_path)
+    assert shared.read_bytes() == new
+    assert project.lock_path.is_symlink()
+
+
+@pytest.mark.parametrize("content", [None, "alias ls=ls\n"])
+def test_a_link_that_leads_to_no_lock_is_replaced(project: Project, content: str | None) -> None:
+    """It may have come with a clone: what it leads to is none of lumienv's business."""
+    other = project.lock_path.with_name("profile")
+    if content is not None:
+        other.write_text(content)
+    project.lock_path.symlink_to(other)
+    lock(project, Told())
+    assert not project.lock_path.is_symlink()
+    assert (other.read_text() if other.exists() else None) == content
+
+
 @pytest.mark.parametrize(
     ("names", "group", "message", "hint"),
     [
