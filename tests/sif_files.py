@@ -4,7 +4,14 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-ARCHITECTURES = {"i386": b"01", "x86_64": b"02", "armv7l": b"03", "aarch64": b"04", "ppc64le": b"07"}
+ARCHITECTURES = {
+    "i386": b"01",
+    "x86_64": b"02",
+    "armv7l": b"03",
+    "aarch64": b"04",
+    "ppc64le": b"06",
+    "s390x": b"11",
+}
 HEADER_SIZE = 128
 DESCRIPTOR_SIZE = 585
 PARTITION = 0x4004

@@ -33,7 +33,11 @@ SQUASHFS = 1
 PRIMARY_SYSTEM = 2
 _GROUP = 0x0FFFFFFF
 _EDGE = 64 * 1024
-_ARCHITECTURES = {b"02": "x86_64", b"04": "aarch64", b"03": "armv7l", b"01": "i386", b"07": "ppc64le"}
+# `pkg/sif/arch.go` there, whose names are Go's; here as `uname -m` has them.
+_ARCHITECTURES = {
+    **{b"01": "i386", b"02": "x86_64", b"03": "armv7l", b"04": "aarch64"},
+    **{b"05": "ppc64", b"06": "ppc64le", b"11": "s390x", b"12": "riscv64"},
+}
 
 
 @dataclass(frozen=True)

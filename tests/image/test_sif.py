@@ -46,7 +46,7 @@ def test_a_sif_has_an_identity_a_size_and_an_architecture(tmp_path: Path) -> Non
     assert (found.size, found.architecture) == (len(WHOLE), "x86_64")
 
 
-@pytest.mark.parametrize("machine", ["x86_64", "aarch64", "ppc64le"])
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64", "ppc64le", "s390x"])
 def test_the_architecture_is_that_of_the_root_file_system(tmp_path: Path, machine: str) -> None:
     assert identify(tmp_path, sif([DataObject(b"root")], machine=machine)).architecture == machine
 
