@@ -5,15 +5,18 @@ It reads metadata files itself, as `importlib.metadata` came with Python 3.8 and
 requirements. Everything that needs judgement (tags, what activation changed) is worked out on the host.
 """
 
+import glob
 import json
 import os
 import platform
 import re
 import site
+import subprocess
 import sys
 import sysconfig
 
 MARK = "lumienv-probe:"
+MUSL_LOADERS = "/lib/ld-musl-*.so.1"
 
 
 def python_facts():
@@ -73,12 +76,26 @@ def abi_facts():
     except (AttributeError, OSError, ValueError):
         name, version = "", ""
     return {
-        "libc": [name, version],
+        "libc": [name, version] if name else musl(),
         "free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
         "debug": bool(sysconfig.get_config_var("Py_DEBUG")),
         "machine": platform.machine(),
         "bits": 64 if sys.maxsize > 2**32 else 32,
     }
+
+
+def musl():
+    """Name and version of an image's musl: its loader tells them whoever starts it (as packaging asks it)."""
+    for loader in sorted(glob.glob(MUSL_LOADERS)):
+        try:
+            started = subprocess.Popen([loader], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        except OSError:
+            continue
+        said = started.communicate()[1].decode("utf-8", "replace")
+        found = re.match(r"musl.*\nVersion (\d+\.\d+)", said)
+        if found:
+            return ["musl", found.group(1)]
+    return ["", ""]
 
 
 def read(path):

@@ -15,6 +15,7 @@ import pytest
 from interpreters import each_interpreter, skip_where_packaging_does_not_run
 
 from lumienv.errors import ImageError, LumienvError
+from lumienv.image import probe
 from lumienv.image.base import host_base
 from lumienv.image.probe import MARK
 from lumienv.image.probing import probe_source, take_snapshot
@@ -172,6 +173,28 @@ def test_the_first_tag_is_of_this_very_python(snapshot: Snapshot) -> None:
     short = snapshot.markers["python_version"].replace(".", "")
     assert snapshot.tags[0].startswith(f"cp{short}-cp{short}")
     assert "py3-none-any" in snapshot.tags
+
+
+MUSL = "musl libc (x86_64)\nVersion 1.2.5\nDynamic Program Loader\nUsage: ld.so [options]\n"
+
+
+@pytest.mark.parametrize(
+    ("says", "version"), [(MUSL, "1.2"), ("Version 1.2\n", ""), ("not found\n", ""), (None, "")]
+)
+def test_musl_is_asked_for_its_version_by_its_loader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str | None, version: str
+) -> None:
+    def no_glibc(_: str) -> str:
+        raise ValueError("unrecognized configuration name")
+
+    monkeypatch.setattr(os, "confstr", no_glibc)
+    monkeypatch.setattr(probe, "MUSL_LOADERS", str(tmp_path / "ld-musl-*.so.1"))
+    (tmp_path / "ld-musl-broken.so.1").write_text("")
+    if says is not None:
+        loader = tmp_path / "ld-musl-x86_64.so.1"
+        loader.write_text(f"#!/bin/sh\nprintf '%s' '{says}' >&2\nexit 1\n")
+        loader.chmod(0o755)
+    assert probe.abi_facts()["libc"] == (["musl", version] if version else ["", ""])
 
 
 def test_the_frozen_list_has_every_kind_of_distribution(snapshot: Snapshot) -> None:
