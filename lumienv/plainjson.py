@@ -24,26 +24,36 @@ else:
 
 
 class _Context:
-    """What the scanner asks for, as `json.JSONDecoder` answers it."""
+    """What the scanner asks for, as `json.JSONDecoder` answers it.
+
+    Which attributes those are, tells `scanner_new` in CPython's Modules/_json.c.
+    """
 
     strict = True
     object_hook = None
     object_pairs_hook = None
+    array_hook = None  # since CPython 3.15
     parse_float = float
     parse_int = int
     parse_constant = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": -float("inf")}.__getitem__
 
 
-_scan = _make_scanner(_Context)
+try:
+    _scan: Any = _make_scanner(_Context)
+except AttributeError:  # a Python to come, which asks for more: `json` itself will do
+    _scan = None
 
 
 def loads(text: bytes) -> Any:
     """What `json.loads` makes of UTF-8. Raises ValueError, by `json` itself, for what is no JSON."""
     said = text.decode().strip(" \t\n\r")
     with suppress(Exception):  # without the other half the scanner cannot say what is wrong: SystemError
-        value, end = _scan(said, 0)
+        value, end = _scan(said, 0)  # where there is no scanner, it is the same
         if end == len(said):
             return value
     import json
 
-    return json.loads(said)
+    try:
+        return json.loads(said)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None

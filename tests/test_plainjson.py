@@ -51,6 +51,24 @@ def test_what_is_no_json_is_refused_where_json_has_not_been_imported() -> None:
     assert done.stdout == "JSONDecodeError"
 
 
+@pytest.mark.parametrize("asked", ["array_hook", "what_only_a_newer_python_asks_for"])
+def test_json_is_read_by_a_scanner_that_asks_for_more_too(asked: str) -> None:
+    code = (
+        "import _json, sys\nmake = _json.make_scanner\n"
+        f"_json.make_scanner = lambda context: (context.{asked}, make(context))[1]\n"
+        "from lumienv.plainjson import loads\n_json.make_scanner = make\n"
+        "sys.stdout.write(str(loads(b'[1, {}]')))\n"
+        "sys.stdout.write(' by the other half' if 'json' in sys.modules else '')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[1, {}]" + ("" if asked == "array_hook" else " by the other half")
+
+
+def test_what_is_nested_too_deeply_is_refused_as_what_is_no_json() -> None:
+    with pytest.raises(ValueError, match="nested too deeply"):
+        loads(b"[" * 200_000)
+
+
 def test_bytes_that_are_no_text_are_refused() -> None:
     with pytest.raises(ValueError, match="utf-8"):
         loads(b'"\xff"')
