@@ -19,7 +19,7 @@ from lumienv.image.sif import SifFile, read_sif
 from lumienv.manifest.imageaddress import ImageAddress
 from lumienv.runtime import Command
 from lumienv.runtime.process import Completed, capture
-from lumienv.runtime.singularity import CACHE_VARIABLES, LOGIN_VARIABLES, Singularity
+from lumienv.runtime.singularity import CACHE_VARIABLES, LOGIN, LOGIN_VARIABLES, Singularity
 
 _FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _REFUSED = re.compile(r"unauthorized|authentication required|access to the resource is denied", re.IGNORECASE)
@@ -109,12 +109,6 @@ def _failure(source: ImageAddress, done: Completed, scratch: Path) -> LumienvErr
         *said,
         hint="`lumienv image pull --print` shows the command, to try by itself; nothing was changed",
     )
-
-
-LOGIN = (
-    "export SINGULARITY_DOCKER_USERNAME=NAME, and SINGULARITY_DOCKER_PASSWORD,\n"
-    "or log in as the runtime's documentation says (singularity remote login, apptainer registry login)"
-)
 
 
 def _line(command: Command, environ: Mapping[str, str]) -> str:

@@ -16,12 +16,11 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from lumienv.errors import ImageError
 from lumienv.image.oci import LARGEST
-from lumienv.image.pulling import LOGIN
 from lumienv.index.credentials import Credentials, origin
 from lumienv.index.transport import Answer
 from lumienv.manifest.imageaddress import ImageAddress
 from lumienv.registry.credentials import credentials_for
-from lumienv.runtime.singularity import LOGIN_VARIABLES
+from lumienv.runtime.singularity import LOGIN, LOGIN_VARIABLES
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager, Timeout

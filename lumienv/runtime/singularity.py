@@ -34,6 +34,11 @@ _OF_NETWORK = {
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"),
     *("http_proxy", "https_proxy", "all_proxy", "no_proxy", "DOCKER_CONFIG"),
 }
+LOGIN = (
+    "export SINGULARITY_DOCKER_USERNAME=NAME, and SINGULARITY_DOCKER_PASSWORD,\n"
+    "or log in as the runtime's documentation says (singularity remote login, apptainer registry login)"
+)
+"""What a registry that refuses is answered with: the end of a hint."""
 
 # What a closed command may know of the host: what the runtime itself needs to start.
 _HOST_VARIABLES = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TERM", "TMPDIR", "XDG_RUNTIME_DIR")
