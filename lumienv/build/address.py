@@ -8,9 +8,8 @@ from lumienv.files import user_path
 from lumienv.index.credentials import place
 from lumienv.index.download import local_path
 from lumienv.index.wheelhouse import Kept, Wheelhouse
+from lumienv.manifest import DISTRIBUTIONS
 from lumienv.resolve.origin import Origin
-
-_ARCHIVES = (".whl", ".tar.gz", ".zip")
 
 
 def is_wheel(filename: str) -> bool:
@@ -43,10 +42,10 @@ def take_archive(
     if "://" not in location:
         url = local_place(project, name, location).absolute().as_uri()
     filename = unquote(urlsplit(url).path.rpartition("/")[2])
-    if not filename.endswith(_ARCHIVES):
+    if not filename.endswith(DISTRIBUTIONS):
         raise ManifestError(
             f"{name} comes from {location}, which is no wheel and no source distribution",
-            hint=f"name a folder, or a file that ends in one of {', '.join(_ARCHIVES)}",
+            hint=f"name a folder, or a file that ends in one of {', '.join(DISTRIBUTIONS)}",
         )
     if url.startswith("file:"):
         local_place(project, name, str(local_path(url)))

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from lumienv.index.pages import (
-    DISTRIBUTIONS,
     Files,
     NotAnIndexError,
     Row,
@@ -20,6 +19,7 @@ from lumienv.index.pages import (
     collect,
     from_link,
 )
+from lumienv.manifest import DISTRIBUTIONS
 
 
 class _Link(msgspec.Struct, rename="kebab", gc=False):

@@ -16,9 +16,9 @@ from packaging.version import Version
 
 from lumienv.index.credentials import split_credentials
 from lumienv.index.releases import grouped
+from lumienv.manifest import DISTRIBUTIONS
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.1, text/html;q=0.01"
-DISTRIBUTIONS = (".whl", ".tar.gz", ".zip")
 # As PEP 700 has it, or the day alone.
 _UTC = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d+)?Z)?", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")

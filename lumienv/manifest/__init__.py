@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FILE_NAME = "lumienv.toml"
 MODES = ("venv", "squashfs", "sif")
 BUILDERS = ("cotainr", "append")
-ARCHIVES = (".whl", ".tar.gz", ".zip")
+DISTRIBUTIONS = (".whl", ".tar.gz", ".zip")
 """how the names of wheels and source distributions end"""
 INDEX_FORMATS = ("simple", "flat")
 
@@ -270,7 +270,7 @@ def local_folders(manifest: Manifest) -> list[str]:
         dict.fromkeys(
             "/".join(filter(None, (source.location, source.subdirectory)))
             for source in sources
-            if source.kind == "path" and not source.location.endswith(ARCHIVES)
+            if source.kind == "path" and not source.location.endswith(DISTRIBUTIONS)
         )
     )
 

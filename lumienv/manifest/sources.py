@@ -7,7 +7,7 @@ are spelled in it ("Direct references"; pip documentation, "VCS Support").
 import re
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
 
-from lumienv.manifest import ARCHIVES, Source
+from lumienv.manifest import DISTRIBUTIONS, Source
 
 _USER = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s?#]*@", re.IGNORECASE)
 _GIT_SCHEMES = ("https", "http", "ssh", "git", "file")
@@ -27,7 +27,7 @@ def source_of_url(url: str) -> Source:
         raise ValueError(f"is kept in {parts.scheme.partition('+')[0]}, and lumienv knows git only")
     if parts.scheme == "file":
         path = unquote(parts.path)
-        if path.endswith(ARCHIVES):
+        if path.endswith(DISTRIBUTIONS):
             return Source(
                 "url", urlunsplit(bare), subdirectory=subdirectory, sha256=_promised(parts.fragment)
             )
@@ -54,8 +54,8 @@ def url_source(location: str, subdirectory: str = "") -> Source:
     parts = _parts(location)
     if parts.scheme not in ("https", "http", "file") or not (parts.netloc or parts.scheme == "file"):
         raise ValueError("is no address that lumienv can fetch from (https://…, git+https://…, file:///…)")
-    if not unquote(parts.path).endswith(ARCHIVES):
-        raise ValueError(f"names no wheel and no source distribution ({', '.join(ARCHIVES)})")
+    if not unquote(parts.path).endswith(DISTRIBUTIONS):
+        raise ValueError(f"names no wheel and no source distribution ({', '.join(DISTRIBUTIONS)})")
     _refuse_password(location)
     bare = urlunsplit(parts._replace(fragment=""))
     return Source("url", bare, subdirectory=subdirectory, sha256=_promised(parts.fragment))

@@ -11,7 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from lumienv.errors import UsageError
 from lumienv.files import user_path
-from lumienv.manifest import ARCHIVES, Source
+from lumienv.manifest import DISTRIBUTIONS, Source
 from lumienv.manifest.edits import Entry, SourceTable
 from lumienv.manifest.sources import source_of_url, without_secret
 from lumienv.manifest.tables import is_name
@@ -124,10 +124,11 @@ def _local(word: str, asked: Asked, name: str | None) -> Entry:
         raise UsageError(f"{option} says nothing of {path}, which is on this machine")
     if place.is_dir():
         name = name or _name_of_folder(place, path)
-    elif not place.name.endswith(ARCHIVES):
+    elif not place.name.endswith(DISTRIBUTIONS):
         raise UsageError(
             f"{path} is no wheel and no source distribution",
-            hint=f"they end in {', '.join(ARCHIVES)}; what a requirements file lists: lumienv add -r {path}",
+            hint=f"they end in {', '.join(DISTRIBUTIONS)}; "
+            f"what a requirements file lists: lumienv add -r {path}",
         )
     elif asked.editable:
         raise UsageError(f"{path} is a file: only a folder can be editable")
@@ -159,7 +160,7 @@ def _name_of_folder(folder: Path, shown: str) -> str:
 def _is_path(word: str) -> bool:
     bare = word.partition("[")[0]
     return not _ADDRESS.match(word) and (
-        bare.startswith((".", "~", "/")) or os.sep in bare or bare.endswith(ARCHIVES)
+        bare.startswith((".", "~", "/")) or os.sep in bare or bare.endswith(DISTRIBUTIONS)
     )
 
 

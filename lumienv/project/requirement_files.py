@@ -16,7 +16,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from lumienv.errors import ManifestError
 from lumienv.files import user_path
-from lumienv.manifest import ARCHIVES, IndexTable
+from lumienv.manifest import DISTRIBUTIONS, IndexTable
 from lumienv.manifest.sources import source_of_url, without_secret
 from lumienv.project.imported import Imported
 from lumienv.project.local import name_in_file, name_in_folder, seen_from
@@ -240,7 +240,7 @@ class _Reader:
             return
         written = place.removeprefix("file://").removeprefix("file:").partition("#")[0]
         path = beside / user_path(written)
-        name = name_in_file(path.name) if path.name.endswith(ARCHIVES) else name_in_folder(path)
+        name = name_in_file(path.name) if path.name.endswith(DISTRIBUTIONS) else name_in_folder(path)
         if not name:
             self.left_out(where, place, "its name is not known: write it, and [sources] NAME = { path = … }")
             return
@@ -297,7 +297,7 @@ def _is_place(text: str) -> bool:
     if re.match(r"[A-Za-z0-9][\w.-]*\s*(\[[^]]*\])?\s*@", text):
         return False
     bare = text.partition(";")[0].partition("#")[0].strip()
-    return text.startswith((".", "/", "~", "file:")) or "://" in text or bare.endswith(ARCHIVES)
+    return text.startswith((".", "/", "~", "file:")) or "://" in text or bare.endswith(DISTRIBUTIONS)
 
 
 def _gone(url: str) -> str:
