@@ -110,6 +110,15 @@ def test_help_lists_every_command_with_what_it_is_for(tmp_path: Path, env: dict[
         assert [line for line in done.stdout.splitlines() if line.split()[:1] == [command] and len(line) > 20]
 
 
+@pytest.mark.parametrize("group", [[], ["image"], ["cache"]])
+def test_a_group_of_commands_alone_shows_its_help(
+    tmp_path: Path, env: dict[str, str], group: list[str]
+) -> None:
+    done = lumienv(*group, cwd=tmp_path, env=env)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == lumienv(*group, "--help", cwd=tmp_path, env=env).stdout
+
+
 @LEAVES
 @pytest.mark.parametrize("word", ["-h", "--help"])
 def test_every_command_explains_itself(

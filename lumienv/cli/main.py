@@ -169,6 +169,9 @@ def guarded(call: Callable[[], Any]) -> int:
         return error.exit_code
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:  # a group of commands, and none was named
+        click.echo(error.ctx.get_help() if error.ctx is not None else error.format_message(), err=True)
+        return error.exit_code
     except click.UsageError as error:
         from lumienv.cli.usage import explained
 
