@@ -17,6 +17,9 @@ from lumienv.project.foresee import check, would_sync
 from lumienv.project.sync import SyncOutcome, sync
 from lumienv.ui import Output, counted
 
+_MANY = 8
+"""environments beside the new one: a scientist's quota is of files, and each has thousands"""
+
 
 @click.command(name="sync")
 @common_options
@@ -103,6 +106,11 @@ def command(
     if outcome.locked is not None and not outcome.locked.fresh:
         show_lock(output, outcome.locked)
     show_sync(output, outcome, time.monotonic() - began)
+    if outcome.was not in (None, generation.mode) and mode is None:
+        output.note(
+            f"lumienv run uses this {generation.mode} now, no longer the {outcome.was}: "
+            f'to keep to that, [sync] mode = "{outcome.was}"'
+        )
     return 0
 
 
@@ -130,6 +138,8 @@ def show_sync(output: Output, outcome: SyncOutcome, seconds: float | None = None
     if outcome.launchers:
         folder = generation.path.parents[1] / BIN
         output.detail(f"its programs can be started by path, too, without lumienv: {folder}")
+    if outcome.built and outcome.older >= _MANY:
+        output.note(f"{outcome.older} older environments lie beside it: lumienv clean")
     if generation.shared:
         output.result("it is shared: the group may use it, after a `lumienv sync` of their own")
     show_warnings(output, outcome)

@@ -10,7 +10,7 @@ from lumienv.image.snapshot import Base, Snapshot
 from lumienv.lockdigest import LOCK_NAME
 from lumienv.lockfile import Lock, LockedSource, LockedWheel, read_lock
 from lumienv.manifest import Manifest
-from lumienv.overlay.generation import MOUNT, Entrance, Generation
+from lumienv.overlay.generation import MOUNT, Entrance, Generation, all_generations, current_mode
 from lumienv.overlay.output import check_not_base, image_is_whole, put_out
 from lumienv.overlay.trust import note_down
 from lumienv.project import Project, Report, base_of, saved_snapshot, snapshot_of
@@ -48,6 +48,10 @@ class SyncOutcome:
     """how many launchers there are, if there were none before"""
     reaches: bool = True
     """where it was shared: whether others can come to it, as far as the folders above tell"""
+    was: str | None = None
+    """the mode of what was current before; None where nothing was"""
+    older: int = 0
+    """how many other environments lie in the store"""
 
 
 def sync(
@@ -99,6 +103,7 @@ def sync(
         project, current, snapshot, wanted.mode + wanted.builder, wanted.groups, chosen
     )
     store = project.store
+    was = current_mode(store.root)
     if store.owner is not None:
         adopted = store.adopt(wanted.mode, digest) if accept else store.find(wanted.mode, digest)
         if adopted is None or share:
@@ -129,6 +134,8 @@ def sync(
             wanted_at,
             launchers=bring_up_launchers(project, report, used),
             reaches=_reaches(project),
+            was=was,
+            older=len(all_generations(store.root)) - 1,
         )
 
 

@@ -1,6 +1,7 @@
 """Whatever carries the tree, a command finds the same packages at the same places."""
 
 import json
+import sys
 
 import pytest
 from look import LOOK
@@ -48,3 +49,23 @@ def test_every_mode_shows_the_same_environment(lab, local, wheels, family):
     assert {"python", "overlay-tool", "torchrun", "imgtool"} <= {name for name, _, _ in scripts}
     for mode, what in found.items():
         assert what == first, mode
+
+
+def test_a_sync_that_goes_back_to_the_default_mode_says_so(small_image, local, wheels):
+    make_wheel(wheels, "thing", "1.0")
+    local.write(f'path = "{small_image}"', ["thing"])
+    sync(local, "squashfs")
+    said = local.try_("sync").err
+    assert 'uses this venv now, no longer the squashfs: to keep to that, [sync] mode = "squashfs"' in said
+    assert "no longer" not in local.try_("sync", "--mode", "squashfs").err
+    assert "no longer" not in local.try_("sync", "--mode", "squashfs").err
+
+
+def test_where_many_environments_lie_sync_says_what_removes_them(local, wheels):
+    make_wheel(wheels, "thing", "1.0")
+    for number in range(9):
+        local.write(f'host = "{sys.executable}"', ["thing"])
+        make_wheel(wheels, f"thing{number}", "1.0")
+        said = local.try_("add", f"thing{number}").err
+        assert ("older environments" in said) == (number >= 8)
+    assert "8 older environments lie beside it: lumienv clean" in said
