@@ -114,9 +114,7 @@ def _wheel_of(package: ImagePackage, page: Page | None, platform: Platform) -> F
 
 
 def _wheels(page: Page, version: Version) -> Iterator[File]:
-    for index, filename in enumerate(page.files.names):
-        if filename.endswith(".whl") and as_version(filename.split("-")[1]) == version:
-            yield page.files[index]
+    return (file for file in page.releases.files(version) if file.is_wheel)
 
 
 def _filled(package: ImagePackage, metadata: CoreMetadata) -> ImagePackage:

@@ -129,8 +129,9 @@ class Releases:
                 return Refusal(Kind.TOO_NEW, (files[wheels[0]].upload_time or "")[:10])
             if wheels:
                 return Refusal(Kind.OTHER_PLATFORM, _tags([names[i] for i in wheels]))
-            misnamed = all(name.endswith(".whl") for name in names)
-            return Refusal(Kind.MISNAMED, names[0]) if misnamed else Refusal(Kind.SOURCES_ONLY)
+            if names and all(name.endswith(".whl") for name in names):
+                return Refusal(Kind.MISNAMED, names[0])
+            return Refusal(Kind.SOURCES_ONLY)
         refusals: list[Refusal] = []
         yanked: list[File] = []
         for index in indexes:

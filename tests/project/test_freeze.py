@@ -1,5 +1,6 @@
 """What an index adds to a list of names and versions."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -65,6 +66,15 @@ def test_packages_that_the_index_does_not_have_stay_as_they_are(place: Place) ->
     packages, notes = filled(place, "thing==2.0\nours==1.0\nodd==2.8.0-custom\nsources==1.0\n")
     assert [package.requires for package in packages.values()] == [(), (), (), ()]
     assert notes == ["the index knows what 0 of the 4 packages require"]
+
+
+def test_files_with_odd_names_are_not_looked_at(place: Place) -> None:
+    wheel = make_wheel(place.server.directory, "thing", "1.0", ["numpy"], tag="cp39-cp39-win_amd64")
+    entry = place.server.entry(wheel)
+    files = [entry | {"filename": "thing.whl"}, entry]
+    page = json.dumps({"meta": {"api-version": "1.1"}, "name": "thing", "files": files}).encode()
+    place.server.pages["/simple/thing/"] = ("application/vnd.pypi.simple.v1+json", page)
+    assert filled(place, "thing==1.0\n")[0]["thing"].requires == ("numpy",)
 
 
 def test_offline_it_says_that_nobody_was_asked(place: Place) -> None:
