@@ -48,6 +48,8 @@ def plan_run(
     if starts_step(arguments.launcher, environ):
         typed = [*arguments.options, *typed_words(arguments.srun)]
         launcher = launcher_words(manifest.slurm, typed, environ, note)
+    elif arguments.srun:
+        note("--srun is not used: there is no allocation here; to ask for one: lumienv srun")
     site = load_site(environ, manifest.directory)
     plan = planned(arguments, generation, manifest, site, environ, launcher)
     for part in arguments.beside:
@@ -324,15 +326,43 @@ def task_words(tasks: Mapping[str, str], command: Sequence[str]) -> list[str]:
     """The words of a `[tasks]` entry when its name is the first word, else the command as it is."""
     if command[0] not in tasks:
         return list(command)
+    import re
     import shlex
 
+    text = tasks[command[0]]
     try:
-        words = shlex.split(tasks[command[0]])
+        words = shlex.split(text)
     except ValueError as error:
-        raise UsageError(f"[tasks] {command[0]} cannot be split into words: {error}") from None
+        said = str(error).lower()
+        raise UsageError(
+            f"[tasks] {command[0]} cannot be split into words: {said}",
+            f"it is: {text}",
+            hint="quotes in it come in pairs, as in a shell",
+        ) from None
+    # Outside of quotes only a shell knows these; as words they would make a folder called `&&`.
+    for_a_shell = re.search(r"&&|[|;&<>`]|\$[({A-Za-z_]", _outside_quotes(text))
+    if for_a_shell is not None:
+        sign = for_a_shell[0]
+        raise UsageError(
+            f"[tasks] {command[0]} is started without a shell, and only a shell understands its {sign}",
+            f"it is: {text}",
+            hint=f"have a shell read it: {command[0]} = \"bash -c '…'\"\n"
+            "what is meant as it stands goes between single quotes",
+        )
     if not words:
         raise UsageError(f"[tasks] {command[0]} is empty")
     return [*words, *command[1:]]
+
+
+def _outside_quotes(text: str) -> str:
+    """What a shell would act on of a line that `shlex` can split: without what is quoted or escaped.
+
+    A dollar sign counts between double quotes, too.
+    """
+    import re
+
+    bare = re.sub(r"\\.|'[^']*'", " ", text)
+    return re.sub(r'"([^"]*)"', lambda found: re.sub(r"[^$({A-Za-z_]", " ", found[1]), bare)
 
 
 def become(plan: LaunchPlan, environ: Mapping[str, str]) -> None:

@@ -191,7 +191,8 @@ def read_generation(path: Path) -> Generation:
                 f"the environment in {path} is damaged: `lumienv verify` found it changed",
                 hint="make it anew: lumienv sync",
             )
-        raise StoreError(f"the environment in {path} was not made by you", hint=remedy)
+        where = "here by you: it is a copy" if owner == user else "by you"
+        raise StoreError(f"the environment in {path} was not made {where}", hint=remedy)
     return generation
 
 

@@ -199,7 +199,7 @@ def test_a_generation_that_came_with_a_copy_is_made_anew(project, tmp_path):
     made_anew = copied.try_("run", "--", "python", "-c", "import overlay_only; print('fine')")
 
     assert refused.status == 1
-    assert "was not made by you" in refused.err
+    assert "was not made here by you: it is a copy" in refused.err
     assert "it ran" not in refused.out
     assert (made_anew.status, made_anew.out) == (0, "fine\n")
 

@@ -243,7 +243,7 @@ def test_a_store_that_came_with_a_clone_is_not_run(
     home = {"HOME": str(newcomer), "XDG_STATE_HOME": str(newcomer / "state")}
     for name, value in home.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(StoreError, match="not made by you"):
+    with pytest.raises(StoreError, match="not made here by you"):
         project.plan("python", no_sync=True, environ=home)
 
 
@@ -255,6 +255,33 @@ def test_a_task_is_split_as_a_shell_does_and_takes_more_words() -> None:
     words = ["python", "train.py", "--name", "two words", "a b", "$HOME"]
     assert task_words(tasks, ["train", "a b", "$HOME"]) == words
     assert task_words(tasks, ["python", "train"]) == ["python", "train"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sign"),
+    [
+        ("mkdir -p out && touch out/x", "&&"),
+        ("echo a > out", ">"),
+        ("ls | wc", "|"),
+        ("sleep 1; ls", ";"),
+        ("echo $HOME", "$H"),
+        ('echo "in $HOME"', "$H"),
+        ('echo "$(date)"', "$("),
+        ("pip install numpy>=2", ">"),
+        ("echo `date`", "`"),
+    ],
+)
+def test_a_task_that_only_a_shell_understands_is_not_started_without_one(text: str, sign: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        task_words({"go": text}, ["go"])
+    assert caught.value.message.endswith(f"only a shell understands its {sign}")
+    assert "bash -c" in (caught.value.hint or "")
+
+
+def test_what_is_quoted_in_a_task_is_a_word_as_it_stands() -> None:
+    text = """bash -c 'cd out && ls | wc > "$1"' "a;b" '$HOME' \\; "a > b" 100% {} *.py"""
+    words = ["bash", "-c", 'cd out && ls | wc > "$1"', "a;b", "$HOME", ";", "a > b", "100%", "{}", "*.py"]
+    assert task_words({"go": text}, ["go"]) == words
 
 
 @pytest.mark.parametrize("text", ["", "  ", "python 'half"])

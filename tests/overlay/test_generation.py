@@ -41,7 +41,7 @@ def written(folder: Path, text: str, *, noted: bool = True) -> Path:
 
 
 def test_one_that_this_user_did_not_make_is_not_run(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="was not made by you") as caught:
+    with pytest.raises(StoreError, match="was not made here by you: it is a copy") as caught:
         read_generation(written(tmp_path / "g", MADE.to_json(), noted=False))
     assert "lumienv sync" in (caught.value.hint or "")
 
@@ -49,7 +49,7 @@ def test_one_that_this_user_did_not_make_is_not_run(tmp_path: Path) -> None:
 def test_a_copy_of_ones_own_is_not_run_but_a_moved_one_is(tmp_path: Path) -> None:
     own = written(tmp_path / "own", MADE.to_json())
     shutil.copytree(own, tmp_path / "copy")
-    with pytest.raises(StoreError, match="was not made by you"):
+    with pytest.raises(StoreError, match="was not made here by you: it is a copy"):
         read_generation(tmp_path / "copy")
     own.rename(tmp_path / "moved")
     assert read_generation(tmp_path / "moved").digest == MADE.digest
@@ -58,7 +58,7 @@ def test_a_copy_of_ones_own_is_not_run_but_a_moved_one_is(tmp_path: Path) -> Non
 def test_one_whose_description_was_changed_is_not_run(tmp_path: Path) -> None:
     own = written(tmp_path / "own", MADE.to_json())
     (own / "generation.json").write_text(MADE.to_json().replace("/images/lumi.sif", "/tmp/evil.sif"))
-    with pytest.raises(StoreError, match="was not made by you"):
+    with pytest.raises(StoreError, match="was not made here by you: it is a copy"):
         read_generation(own)
 
 
@@ -67,7 +67,7 @@ def test_a_line_that_a_full_disk_cut_off_spoils_no_other(tmp_path: Path) -> None
     notes = Path(notes_path(os.environ))
     line = notes.read_text().splitlines()[-1]
     notes.write_text(line[:20])
-    with pytest.raises(StoreError, match="was not made by you"):
+    with pytest.raises(StoreError, match="was not made here by you: it is a copy"):
         read_generation(own)
     note_down(line, os.environ)
     assert read_generation(own).digest == MADE.digest
