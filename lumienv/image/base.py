@@ -1,14 +1,13 @@
 """From the manifest's `[image]` table to the base that is meant."""
 
 import os
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 from lumienv.errors import ImageError
 from lumienv.files import user_path
 from lumienv.image.catalog import find_image
-from lumienv.image.hostpython import host_fingerprint
+from lumienv.image.hostpython import find_python, host_fingerprint
 from lumienv.image.pulled import pulled_image
 from lumienv.image.sif import read_sif
 from lumienv.image.snapshot import Base
@@ -76,7 +75,7 @@ def host_base(interpreter: str) -> Base:
 
     Raises ImageError when there is no such program, or when it is no Python.
     """
-    found = shutil.which(interpreter)
+    found = find_python(interpreter)
     if found is None:
         raise ImageError(
             f"there is no Python called {interpreter} on this machine",

@@ -6,10 +6,25 @@ something really did, and is the same on another machine with the same interpret
 """
 
 import os
+import shutil
+import sys
 from pathlib import Path
 
 from lumienv.digest import sha256
 from lumienv.errors import ImageError
+
+
+def find_python(named: str, path: str | None = None) -> str | None:
+    """Where a Python of this machine lies: by its path, or by its name on `path`, by default PATH.
+
+    Not in lumienv's own virtual environment, which its users have on PATH: what lumienv needs would count as
+    what the base provides, and the next release of lumienv would be another base.
+    """
+    folders = (os.environ.get("PATH", os.defpath) if path is None else path).split(os.pathsep)
+    if sys.prefix != sys.base_prefix:
+        own = os.path.realpath(f"{sys.prefix}/bin")
+        folders = [folder for folder in folders if os.path.realpath(folder) != own]
+    return shutil.which(named, path=os.pathsep.join(folders))
 
 
 def host_fingerprint(executable: str) -> str:

@@ -2,12 +2,12 @@
 
 import os
 import shlex
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from lumienv.errors import LumienvError, ManifestError, StoreError
+from lumienv.image.hostpython import find_python
 from lumienv.launch.binds import user_bind
 from lumienv.launch.run import changed_sources
 from lumienv.lockfile import read_lock
@@ -48,7 +48,7 @@ def check_image(case: Case) -> Iterator[Finding]:
         yield Finding("image", PROBLEM, image.problem, case.status.remedy)
         return
     if table.kind == "host":
-        program = shutil.which(table.value, path=case.machine.environ.get("PATH"))
+        program = find_python(table.value, case.machine.environ.get("PATH"))
         there = program or is_there(case.project.manifest.directory / os.path.expanduser(table.value))  # noqa: PTH111
         facts = f"a Python of this machine, {program or table.value}"
         absent = f"there is no Python called {table.value} on this machine"

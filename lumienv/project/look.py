@@ -1,13 +1,12 @@
 """What can be known of a project without starting anything that its files name (docs/looking.md)."""
 
 import os
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 
 from lumienv.errors import ImageError, LockError, LumienvError
 from lumienv.image.base import find_base
-from lumienv.image.hostpython import host_fingerprint
+from lumienv.image.hostpython import find_python, host_fingerprint
 from lumienv.image.probing import cached_snapshot
 from lumienv.image.snapshot import Base, Snapshot
 from lumienv.lockdigest import LOCK_NAME
@@ -79,7 +78,7 @@ def unstarted_base(project: Project, lock: Lock | None) -> Base:
         return saved.image
     if table.kind == "host":
         named = os.path.expanduser(table.value)  # noqa: PTH111 - a bare name must stay bare
-        found = shutil.which(str(folder / named) if "/" in named else named)
+        found = find_python(str(folder / named) if "/" in named else named)
         if found is None:
             raise ImageError(f"there is no Python called {table.value} on this machine")
         return Base("host", found, f"host {found}", "", fingerprint=host_fingerprint(found))

@@ -102,6 +102,17 @@ def test_a_host_python_is_found_by_name_and_by_path(venv: Path, monkeypatch: pyt
     assert by_name.fingerprint.startswith("host:")
 
 
+def test_a_name_is_not_looked_for_in_the_environment_that_lumienv_runs_in(
+    venv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who installs lumienv as the README says has its folder first on PATH."""
+    monkeypatch.setenv("PATH", f"{venv / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setattr(sys, "prefix", str(venv))
+    monkeypatch.setattr(sys, "base_prefix", "/usr")
+    assert Path(host_base("python3").path).parent != venv / "bin"
+    assert Path(host_base(str(venv / "bin" / "python3")).path).parent == venv / "bin"
+
+
 def test_a_relative_host_python_starts_at_the_project(
     venv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
