@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from lumienv.manifest.tables import is_name
 from lumienv.overlay.generation import current_generation, current_mode
 from lumienv.project import Project, Report
 from lumienv.project.lock import LockOutcome, lock
-from lumienv.project.pair import exchange, forget
+from lumienv.project.pair import Pair, exchange, forget, put_back, read_pair
 from lumienv.project.requested import Asked, entries_of_file, entry_of
 from lumienv.project.sync import SyncOutcome, sync
 
@@ -60,7 +60,8 @@ def add(
 
     `files` are requirements files; `editable`, `index` and `revision` say more of all words, as
     `requested.Asked` does; paths start `here`. `frozen` edits only; `install` says whether to sync. Where
-    nothing fits, both files stay byte for byte as they were. Raises UsageError, and as `lock` and `sync` do.
+    nothing fits, and where what was locked cannot be had or installed, both files stay byte for byte as they
+    were. Raises UsageError, and as `lock` and `sync` do.
     """
     if group is not None and not is_name(group):
         raise UsageError(f"no dependency group can be called {group}", hint="letters, digits, -, _ and .")
@@ -83,11 +84,9 @@ def add(
                 report.warn(found)
     if not entries:
         raise UsageError("nothing to add", hint='name packages, for example: lumienv add "datasets>=3"')
-    outcome = _edit(
-        project, report, lambda text: added_to(text, entries, group), group, frozen=frozen, dry_run=dry_run
-    )
-    outcome = replace(outcome, provided=_provided(outcome, entries))
-    return _installed(project, report, outcome, install=install and not frozen and not dry_run)
+    edit = _Edit(lambda text: added_to(text, entries, group), group, frozen, install, dry_run)
+    outcome = _carried_out(project, report, edit)
+    return replace(outcome, provided=_provided(outcome, entries))
 
 
 def remove(
@@ -114,8 +113,7 @@ def remove(
             _check_there(data, name, group)
         return without(text, names, group)
 
-    outcome = _edit(project, report, change, group, frozen=frozen, dry_run=dry_run)
-    return _installed(project, report, outcome, install=install and not frozen and not dry_run)
+    return _carried_out(project, report, _Edit(change, group, frozen, install, dry_run))
 
 
 def _check_there(data: Mapping[str, Any], name: str, group: str | None) -> None:
@@ -150,35 +148,71 @@ def _list(group: str | None) -> str:
     return f"the group {group}" if group else f"the dependencies in {FILE_NAME}"
 
 
-def _edit(
-    project: Project,
-    report: Report,
-    change: Callable[[str], Edited],
-    group: str | None,
-    *,
-    frozen: bool,
-    dry_run: bool,
-) -> EditOutcome:
-    """Edit, lock what is edited, and write both, if all of that came about."""
+@dataclass
+class _Edit:
+    """What is to be done, and what both files were and became: to be undone where it ends half-way."""
+
+    change: Callable[[str], Edited]
+    group: str | None
+    frozen: bool
+    install: bool
+    dry_run: bool
+    before: Pair | None = None
+    after: Pair | None = None
+
+
+def _carried_out(project: Project, report: Report, edit: _Edit) -> EditOutcome:
+    """Edit, lock, write, and sync; where one of these does not come about, nothing is changed."""
+    try:
+        outcome = _written(project, report, edit)
+        if edit.install and not edit.frozen and not edit.dry_run:
+            return _installed(project, report, outcome)
+    except BaseException as error:  # Ctrl-C, too: what nobody waited for is not what the project is to be
+        undone = _undone(project, report, edit)
+        if undone and isinstance(error, LumienvError):
+            error.facts = (*error.facts, undone)
+        raise
+    return outcome
+
+
+def _undone(project: Project, report: Report, edit: _Edit) -> str:
+    """Have both files as they were, and tell what has become of them; nothing where nothing was written."""
     path = Path(project.manifest.path)
+    if edit.before is None or edit.after is None or edit.before == edit.after:
+        return ""
+    with _alone(project, report), suppress(OSError):
+        if read_pair(path, project.lock_path) == edit.before:
+            return ""
+        if put_back(path, project.lock_path, edit.before, edit.after):
+            return f"{FILE_NAME}, its lock and the environment are as they were"
+    return f"{FILE_NAME} and its lock are written; the environment stays as it was"
+
+
+def _written(project: Project, report: Report, edit: _Edit) -> EditOutcome:
+    """Edit, lock what is edited, and write both, if all of that came about."""
+    path, group, dry_run = Path(project.manifest.path), edit.group, edit.dry_run
     with _alone(project, report):
         with disk_errors(f"read {FILE_NAME}", path):
             before = path.read_bytes()
         if not dry_run:
             forget(read_manifest(path), project.lock_path)
-        edited = change(before.decode())
+        with disk_errors("read the lock", project.lock_path):
+            edit.before = replace(read_pair(path, project.lock_path), manifest=before)
+        edited = edit.change(before.decode())
         manifest = _told_as_asked(read_manifest(path), manifest_of(project.manifest.path, edited.text))
         after = edited.text.encode()
         written = False
 
         def publish(locked: bytes | None) -> None:
             nonlocal written
+            assert edit.before is not None
+            edit.after = Pair(after, edit.before.lock if locked is None else locked)
             with disk_errors(f"write {FILE_NAME}", path):
                 exchange(path, before, after, project.lock_path, locked)
             written = True
 
         locked = None
-        if not frozen:
+        if not edit.frozen:
             with _left_as_it_was(edited):
                 locked = lock(replace(project, manifest=manifest), report, dry_run=dry_run, publish=publish)
         if not written and after != before and not dry_run:
@@ -241,21 +275,13 @@ def _provided(outcome: EditOutcome, entries: Sequence[Entry]) -> tuple[str, ...]
     return tuple(label for label in labels if str(canonicalize_name(label.partition(" ")[0])) in names)
 
 
-def _installed(project: Project, report: Report, outcome: EditOutcome, *, install: bool) -> EditOutcome:
-    if not install:
-        return outcome
+def _installed(project: Project, report: Report, outcome: EditOutcome) -> EditOutcome:
     manifest = read_manifest(Path(outcome.path))
     if manifest.image.kind == "snapshot":
         report.note("nothing is installed, as [image] names a saved snapshot")
         return outcome
     wanted = _as_it_is(project.manifest, manifest, outcome.group)
-    try:
-        done = sync(replace(project, manifest=manifest), report, **wanted)
-    except LumienvError as error:
-        said = f"{FILE_NAME} and its lock are written; the environment stays as it was"
-        error.facts = (*error.facts, said)
-        raise
-    return replace(outcome, synced=done)
+    return replace(outcome, synced=sync(replace(project, manifest=manifest), report, **wanted))
 
 
 def _as_it_is(before: Manifest, now: Manifest, group: str | None) -> dict[str, Any]:

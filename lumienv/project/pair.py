@@ -8,6 +8,7 @@ its place.
 
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from lumienv.errors import LumienvError, ManifestError
@@ -37,6 +38,36 @@ def exchange(manifest: Path, before: bytes, after: bytes, lock: Path, locked: by
             staged.replace(lock)
         staged.unlink(missing_ok=True)
         raise
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The bytes of both files; None where there is no lock."""
+
+    manifest: bytes
+    lock: bytes | None
+
+
+def read_pair(manifest: Path, lock: Path) -> Pair:
+    """What both files hold. Raises OSError."""
+    try:
+        return Pair(manifest.read_bytes(), lock.read_bytes())
+    except FileNotFoundError:
+        return Pair(manifest.read_bytes(), None)
+
+
+def put_back(manifest: Path, lock: Path, before: Pair, after: Pair) -> bool:
+    """Have both files again as they were `before`, and say whether that was done.
+
+    Not where they are no longer what they were `after` the edit: somebody else has changed them meanwhile.
+    Raises OSError.
+    """
+    if read_pair(manifest, lock) != after:
+        return False
+    exchange(manifest, after.manifest, before.manifest, lock, before.lock)
+    if before.lock is None:
+        written_at(lock).unlink(missing_ok=True)
+    return True
 
 
 def finish(manifest: Manifest, lock: Path) -> None:

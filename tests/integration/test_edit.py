@@ -129,13 +129,44 @@ def test_a_bound_without_quotes_is_noticed(project: Workspace) -> None:
     assert '"other' not in text(project)
 
 
-def test_where_the_sync_fails_the_edit_stays(project: Workspace) -> None:
+@pytest.mark.parametrize("words", [["add", "other"], ["remove", "thing"]])
+@pytest.mark.parametrize("first", [None, "lock"])
+def test_where_the_sync_fails_the_edit_is_undone(
+    project: Workspace, words: list[str], first: str | None
+) -> None:
+    if first is not None:
+        project.lumienv(first)
+    before = text(project), project.lock_path.read_bytes() if first else None
     (project.directory / ".lumienv").mkdir()
     (project.directory / ".lumienv" / "mine").write_text("")
-    said = project.try_("add", "other")
+    said = project.try_(*words)
     assert said.status == 1
-    assert "lumienv.toml and its lock are written; the environment stays as it was" in said.err
-    assert locked(project) == {"other": "1.0", "thing": "1.0"}
+    assert "lumienv.toml, its lock and the environment are as they were" in said.err
+    assert (text(project), project.lock_path.read_bytes() if first else None) == before
+    assert project.lock_path.exists() == bool(first)
+
+
+def test_a_package_that_cannot_be_built_is_not_added(project: Workspace) -> None:
+    project.lumienv("sync")
+    before = text(project), project.lock_path.read_bytes(), project.current.resolve()
+    write_tree(project.directory / "bad", tiny_project("bad", prepares=True, late_imports=["no_compiler"]))
+    said = project.try_("add", "bad @ ./bad")
+    assert said.status == 1
+    assert "No module named 'no_compiler'" in said.err
+    assert (text(project), project.lock_path.read_bytes(), project.current.resolve()) == before
+    assert project.python(HAS, "thing") == "[True]"
+
+
+def test_interrupted_while_it_installs_the_edit_is_undone(project: Workspace) -> None:
+    project.lumienv("sync")
+    before = text(project), project.lock_path.read_bytes(), project.current.resolve()
+    running = project.start("add", "other")
+    while project.lock_path.read_bytes() == before[1] and running.poll() is None:
+        pass
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert "interrupted: what was there before still works" in err
+    assert (text(project), project.lock_path.read_bytes(), project.current.resolve()) == before
 
 
 def test_interrupted_while_an_index_is_silent_nothing_is_changed(project: Workspace, index) -> None:
