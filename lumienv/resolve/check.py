@@ -48,8 +48,26 @@ def check_resolution(resolution: Resolution, manifest: Manifest, snapshot: Snaps
 
 def broken_by(snapshot: Snapshot, replaced: Iterable[str], versions: Mapping[str, str]) -> list[str]:
     """The image packages whose requirements on the `replaced` ones no longer hold with these `versions`."""
-    names = frozenset(replaced)
     found = []
+    for package, requirement in _broken(snapshot, frozenset(replaced), versions):
+        name = canonicalize_name(requirement.name)
+        where = f" ({package.location})" if package.location else ""
+        found.append(
+            f"the image's {package.name} {package.version}{where} needs "
+            f"{name}{requirement.specifier}, and will find {name} {versions[name]}"
+        )
+    return found
+
+
+def broken_packages(snapshot: Snapshot, replaced: Iterable[str], versions: Mapping[str, str]) -> set[str]:
+    """The names of these image packages."""
+    broken = _broken(snapshot, frozenset(replaced), versions)
+    return {str(canonicalize_name(package.name)) for package, _ in broken}
+
+
+def _broken(
+    snapshot: Snapshot, names: frozenset[str], versions: Mapping[str, str]
+) -> Iterator[tuple[ImagePackage, Requirement]]:
     for package in snapshot.packages:
         if canonicalize_name(package.name) in names:
             continue
@@ -65,12 +83,7 @@ def broken_by(snapshot: Snapshot, replaced: Iterable[str], versions: Mapping[str
             if name not in names or name not in versions or not holds:
                 continue
             if not accepts(requirement.specifier, versions[name]):
-                where = f" ({package.location})" if package.location else ""
-                found.append(
-                    f"the image's {package.name} {package.version}{where} needs "
-                    f"{name}{requirement.specifier}, and will find {name} {versions[name]}"
-                )
-    return found
+                yield package, requirement
 
 
 class _Checker:

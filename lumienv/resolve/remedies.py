@@ -26,6 +26,7 @@ from lumienv.resolve.proposals import (
 )
 from lumienv.resolve.requirements import spelled, user_requirement
 from lumienv.resolve.story import Story
+from lumienv.resolve.together import fewest_together, of_this_machine
 from lumienv.resolve.trial import Found, Trial
 from lumienv.resolve.wheeltags import least_wanted
 
@@ -250,10 +251,11 @@ class _Remedies(Trial):
         """The overlay shadows an image package: only where all others of the image can live with that."""
         if not any(package.requires for package in self.provider.image.values()):
             return  # a list of names and versions: nobody knows what would break
+        remarks = []
+        alone = False
         for name in self._of_image():
-            version = as_version(self.provider.image[name].version)
-            if version is not None and version.local:
-                continue  # built for this machine (`+rocm6.2.4`): no index has its like
+            if of_this_machine(self.provider, name):
+                continue
             policy = replace(self.policy, replace=self.policy.replace | {name})
             found = self.search(policy)
             broken = self._broken(found, name)
@@ -263,21 +265,30 @@ class _Remedies(Trial):
                 remark = f"{found.chosen[name]} cannot shadow it: {broken[0].partition(', and will find')[0]}"
                 found = self.search(with_constraint(policy, name, bound))
                 if self._broken(found, name):
-                    self.remarks.append(remark)
+                    remarks.append(remark)
                     continue
             if found is not None and name in found.chosen:
                 change = f"[resolve] replace = {array({*self.policy.replace, name})}"
                 if bound:
                     line = constraint_line(self.policy, name, bound)
                     change += f"\n  and {line}, as the image's own packages need it"
+                alone = True
                 yield f"let the overlay shadow the image's {name}: {change}{_taking(found, name)}"
+        together = None if alone else fewest_together(self, self._of_image())
+        if together is None:
+            self.remarks += remarks
+            return
+        names, found = together
+        listed = f"{', '.join(sorted(names)[:-1])} and {max(names)}"
+        change = f"[resolve] replace = {array({*self.policy.replace, *names})}"
+        taken = _taking(found, *self._of_image())
+        yield f"let the overlay shadow the image's {listed}:\n  {change}{taken}"
 
     def _broken(self, found: Found | None, name: str) -> list[str]:
         """What of the image would not hold any longer; a replacement that is not there breaks itself."""
         if found is None or name not in found.chosen:
             return [""]
-        versions = {key: str(candidate.version) for key, candidate in found.chosen.items()}
-        return broken_by(self.provider.snapshot, found.provider.policy.replace, versions)
+        return broken_by(self.provider.snapshot, found.provider.policy.replace, found.versions)
 
     def _images_range(self, name: str) -> str:
         """What the image's packages together ask of one of them."""

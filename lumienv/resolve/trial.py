@@ -21,15 +21,20 @@ class Found:
     provider: Provider
     chosen: Chosen
 
+    @property
+    def versions(self) -> dict[str, str]:
+        """The version of each name."""
+        return {name: str(candidate.version) for name, candidate in self.chosen.items()}
+
 
 class Trial:
     """Searches on the same image and indexes, up to a bound; `lines` are the user's that are to hold."""
 
-    def __init__(self, provider: Provider, lines: Sequence[Dependency]) -> None:
+    def __init__(self, provider: Provider, lines: Sequence[Dependency], most: int = _MOST_SEARCHES) -> None:
         self.provider = provider
         self.policy = provider.policy
         self.lines = lines
-        self.searches = 0
+        self.searches_left = most
         # What was not built on the way is not built for an advice: each build may take minutes.
         self.reader = provider.reader.reading_only() if provider.reader is not None else None
 
@@ -39,16 +44,23 @@ class Trial:
         lines: Sequence[Dependency] | None = None,
     ) -> Found | None:
         """What fits with a change; None for nothing, or when enough has been tried."""
-        if self.searches == _MOST_SEARCHES:
+        result = self.outcome(policy, lines)
+        return result if isinstance(result, Found) else None
+
+    def outcome(self, policy: Policy, lines: Sequence[Dependency] | None = None) -> Found | DeadEnd | None:
+        """The same, with what stood in the way where nothing fits; None where that is not known."""
+        if not self.searches_left:
             return None
-        self.searches += 1
+        self.searches_left -= 1
         provider = Provider(self.provider.snapshot, self.provider.client, policy, known=self.provider)
         provider.reader = self.reader
         try:
             result = search(provider, provider.roots(self.lines if lines is None else lines), _MOST_ROUNDS)
         except (SearchTooLongError, PackageIndexError):
             return None
-        return None if isinstance(result, DeadEnd) or _for_cuda(provider, result) else Found(provider, result)
+        if isinstance(result, DeadEnd):
+            return result
+        return None if _for_cuda(provider, result) else Found(provider, result)
 
     def with_line(self, entry: Dependency, text: str) -> Found | None:
         """What fits with another text on one of the user's lines; "" takes the line out."""

@@ -171,6 +171,41 @@ SCENES = (
         """,
     ),
     Scene(
+        "The user asks for another release of what the image has, which needs others of the image anew too",
+        """
+        dependencies = ["transformers>=5"]
+        """,
+        """
+        transformers 5.1 | needs huggingface-hub>=1.0 & tokenizers>=0.22 & numpy>=2
+        transformers 5.0 | needs huggingface-hub>=1.0 & tokenizers>=0.22 & numpy>=1.17
+        huggingface-hub 1.2
+        tokenizers 0.22.1 | needs huggingface-hub>=0.16
+        numpy 2.3.1
+        """,
+        """
+        transformers 4.55.0 | needs huggingface-hub<1.0,>=0.34 & tokenizers<0.22,>=0.21 & numpy>=1.17
+        huggingface-hub 0.34.4
+        tokenizers 0.21.4 | needs huggingface-hub<1.0,>=0.16
+        numpy 1.26.4
+        numba 0.60.0 | needs numpy<2.1,>=1.22
+        """,
+    ),
+    Scene(
+        "What has to be shadowed together would break a build for this machine",
+        """
+        dependencies = ["transformers>=5"]
+        """,
+        """
+        transformers 5.0 | needs huggingface-hub>=1.0
+        huggingface-hub 1.2
+        """,
+        """
+        transformers 4.55.0 | needs huggingface-hub<1.0
+        huggingface-hub 0.34.4
+        vllm 0.9.0+rocm624 | needs huggingface-hub<1.0
+        """,
+    ),
+    Scene(
         "A build for other GPUs is asked for",
         """
         dependencies = ["torch==2.7.1+cu128"]
