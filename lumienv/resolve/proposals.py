@@ -67,3 +67,8 @@ def constraint_line(policy: Policy, name: str, text: str) -> str:
     if policy.constraints:
         return f'add "{name}{text}" to [resolve] constraints'
     return f'[resolve] constraints = ["{name}{text}"]'
+
+
+def image_with(package: str) -> str:
+    """That another image should be chosen, by what it has of a package: `image list` does not show that."""
+    return f"choose an image with {package}: `lumienv image suggest --probe` tells whether there is one"

@@ -17,6 +17,7 @@ from lumienv.resolve.policy import Policy
 from lumienv.resolve.proposals import (
     array,
     constraint_line,
+    image_with,
     in_toml,
     name_of,
     nearest_release,
@@ -311,11 +312,12 @@ class _Remedies(Trial):
             for want in self.story.wants(name)
             if not self.provider.is_satisfied_by(want, self.provider.image_candidate(name))
         ][:1]
-        python = self._refused(Kind.OTHER_PYTHON)
-        if python and not lacking:
-            lacking = [f"Python {python[-1]}"]
         if lacking:
-            yield f"choose an image with {' and '.join(lacking)}: `lumienv image list` shows what there is"
+            yield image_with(lacking[0])
+            return
+        python = self._refused(Kind.OTHER_PYTHON)
+        if python:
+            yield f"choose an image with Python {python[-1]}: `lumienv image list` shows what there is"
 
     def other_build(self) -> Iterator[str]:
         """A build that some image may have, and no index: what an index has instead is for other machines."""
@@ -324,7 +326,7 @@ class _Remedies(Trial):
             local = any(one.operator == "==" and "+" in one.version for one in asked)
             releases = self.story.releases(name) if local else None
             if releases is not None and not any(asked.contains(version) for version in releases.versions):
-                yield f"choose an image with {name}{asked}: `lumienv image list` shows what there is"
+                yield image_with(f"{name}{asked}")
 
     def other_platform(self) -> Iterator[str]:
         """Another image, whose Python or C library the wheels are for."""

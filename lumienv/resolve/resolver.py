@@ -119,7 +119,7 @@ def _refuse_cuda(pins: Iterable[Pin], snapshot: Snapshot, replaced: Collection[s
                 f"{new} is a build for CUDA, and would replace the image's {pin.name} {have}",
                 f"{new} needs {cuda}",
                 hint=f'take "{pin.name}" out of [resolve] replace, and choose an image with the\n'
-                f"{pin.name} that you need: `lumienv image list` shows what there is",
+                f"{pin.name} that you need: `lumienv image suggest --probe` tells whether there is one",
             )
 
 

@@ -30,7 +30,7 @@ def test_a_requirement_and_the_image(world: World) -> None:
           accel 2.0, 1.9, 1.8 need torch>=2.8
           the image provides torch 2.7.1+rocm6.2.4, which lumienv never replaces by itself
         help: write "accel<=1.7" instead of "accel>=1.8" (lumienv.toml:3), for accel 1.7
-              or choose an image with torch>=2.8: `lumienv image list` shows what there is
+              or choose an image with torch>=2.8: `lumienv image suggest --probe` tells whether there is one
         """,
     )
 
@@ -46,7 +46,7 @@ def test_no_release_fits_the_image(world: World) -> None:
           you ask for accel  (lumienv.toml:2)
           accel 1.11, 1.10, 1.9 … 1.0 (12 versions) need torch>=2.8
           the image provides torch 2.7.1+rocm6.2.4, which lumienv never replaces by itself
-        help: choose an image with torch>=2.8: `lumienv image list` shows what there is
+        help: choose an image with torch>=2.8: `lumienv image suggest --probe` tells whether there is one
         """,
     )
 
@@ -62,7 +62,7 @@ def test_a_users_line_names_what_the_image_has_in_another_version(world: World) 
           the image provides numpy 1.26.4, which lumienv never replaces by itself
         help: write "numpy" instead of "numpy>=2" (lumienv.toml:2), for the image's numpy 1.26.4
               or let the overlay shadow the image's numpy: [resolve] replace = ["numpy"], for numpy 2.0
-              or choose an image with numpy>=2: `lumienv image list` shows what there is
+              or choose an image with numpy>=2: `lumienv image suggest --probe` tells whether there is one
         """,
     )
 
@@ -79,7 +79,7 @@ def test_a_replacement_that_would_break_the_image_is_not_proposed(world: World) 
           app 1.0 needs numpy>=2
           the image provides numpy 1.26.4, which lumienv never replaces by itself
           numpy 2.2 cannot shadow it: the image's numba 0.60 needs numpy<2.1
-        help: choose an image with numpy>=2: `lumienv image list` shows what there is
+        help: choose an image with numpy>=2: `lumienv image suggest --probe` tells whether there is one
         """,
     )
 
@@ -156,7 +156,7 @@ def test_a_conflict_far_below_is_followed_up_to_the_users_line(world: World) -> 
           kernels 0.5 needs torch>=2.8
           the image provides numpy 1.26.4, which lumienv never replaces by itself
           the image provides torch 2.7.1+rocm6.2.4, which lumienv never replaces by itself
-        help: choose an image with numpy>=2: `lumienv image list` shows what there is
+        help: choose an image with numpy>=2: `lumienv image suggest --probe` tells whether there is one
         """,
     )
 
@@ -173,7 +173,7 @@ def test_versions_that_each_need_another_range_are_told_together(world: World) -
           client 1.7 needs core>=1.7,<1.8
           client 1.6, 1.5, 1.4 … 1.0 (7 versions) each need other releases of core, which do not fit either
           the image provides core 0.5, which lumienv never replaces by itself
-        help: choose an image with core>=1.7,<1.8: `lumienv image list` shows what there is
+        help: choose an image with core>=1.7,<1.8: `lumienv image suggest --probe` tells whether there is one
         """,
     )
 
@@ -396,7 +396,7 @@ def test_an_override(world: World) -> None:
           app 1.0 needs torch>=2.8  ([resolve] overrides, lumienv.toml:7)
           the image provides torch 2.7.1+rocm6.2.4, which lumienv never replaces by itself
         help: take "torch>=2.8" (lumienv.toml:7) out of [resolve] overrides
-              or choose an image with torch>=2.8: `lumienv image list` shows what there is
+              or choose an image with torch>=2.8: `lumienv image suggest --probe` tells whether there is one
         """,
     )
 
@@ -412,7 +412,7 @@ def test_a_development_build_in_the_image(world: World) -> None:
           accel 1.0 needs torch>=2.8
           the image provides torch 2.8.0a0+git1234, which is neither >=2.8.0 nor <2.8.0 (PEP 440)
         help: read the image's torch 2.8.0a0+git1234 as 2.8.0: [image.assume] torch = "2.8.0"
-              or choose an image with torch>=2.8: `lumienv image list` shows what there is
+              or choose an image with torch>=2.8: `lumienv image suggest --probe` tells whether there is one
         """,
     )
 
@@ -428,7 +428,7 @@ def test_an_image_version_that_cannot_be_compared(world: World) -> None:
           parallel 1.0 needs mpi4py>=3
           the image provides mpi4py 4.0-cray, a version that cannot be compared (PEP 440)
         help: read the image's mpi4py 4.0-cray as 4.0: [image.assume] mpi4py = "4.0"
-              or choose an image with mpi4py>=3: `lumienv image list` shows what there is
+              or choose an image with mpi4py>=3: `lumienv image suggest --probe` tells whether there is one
         """,
     )
 
@@ -464,8 +464,8 @@ def test_lines_that_fail_for_reasons_of_their_own_are_named(world: World) -> Non
           the image provides torch 2.7.1+rocm6.2.4, which lumienv never replaces by itself
           "two" (lumienv.toml:3) does not fit either:
           two 1.0 needs torch>=2.9
-        help: choose an image with torch>=2.8: `lumienv image list` shows what there is
-              and for "two" (lumienv.toml:3): choose an image with torch>=2.9: `lumienv image list` shows what there is
+        help: choose an image with torch>=2.8: `lumienv image suggest --probe` tells whether there is one
+              and for "two" (lumienv.toml:3): choose an image with torch>=2.9: `lumienv image suggest --probe` tells whether there is one
         """,  # noqa: E501 - one line of the message
     )
 
@@ -534,6 +534,6 @@ def test_prereleases_that_would_help(world: World) -> None:
           tool 1.0 needs torch>=2.8
           the image provides torch 2.7.1+rocm6.2.4, which lumienv never replaces by itself
         help: write "tool>=2.0a1" instead of "tool" (lumienv.toml:2), for the prerelease tool 2.0a1
-              or choose an image with torch>=2.8: `lumienv image list` shows what there is
+              or choose an image with torch>=2.8: `lumienv image suggest --probe` tells whether there is one
         """,
     )
