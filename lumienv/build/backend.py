@@ -21,6 +21,7 @@ from lumienv.files import disk_errors, remove_tree
 from lumienv.image.snapshot import Snapshot
 from lumienv.image.visibility import write_visibility
 from lumienv.index.wheelhouse import Kept
+from lumienv.manifest import Dependency
 from lumienv.runtime import Bind, Surroundings, closed_capture
 from lumienv.runtime.process import answered
 from lumienv.runtime.protocol import Runtime
@@ -63,6 +64,8 @@ class Task:
     folder: Path
     """the project's, below the workplace; that of an editable one is its own"""
     build: BuildSystem
+    lines: Sequence[Dependency] = ()
+    """the user's, dependencies and constraints"""
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ def ask_backend(
         return Outcome(metadata=answer["metadata"])
     path = place.made / "out" / Path(str(answer.get("wheel", ""))).name
     if path.parent.is_symlink() or path.is_symlink() or not path.is_file() or not _is_wheel_name(path.name):
-        raise build_failed(task.label, task.what, str(answer.get("failed", "")), said, snapshot)
+        raise build_failed(task.label, task.what, str(answer.get("failed", "")), said, snapshot, task.lines)
     return Outcome(wheel=path)
 
 

@@ -36,7 +36,7 @@ from lumienv.index.metadata import CoreMetadata, parse_metadata
 from lumienv.index.pages import File
 from lumienv.index.wheel_metadata import local_metadata
 from lumienv.index.wheelhouse import Kept, Wheelhouse, WheelRequest
-from lumienv.manifest import Source
+from lumienv.manifest import Dependency, Source
 from lumienv.resolve import Pin
 from lumienv.resolve.candidates import Platform, as_version
 from lumienv.resolve.origin import Direct, Origin
@@ -75,8 +75,9 @@ class SourceBuilder:
     `project` is the folder that relative paths start from, `cache` lumienv's, `scratch` a node-local folder.
     `runtime` is None when the image is not at hand: what is stated can be read then, and nothing built.
     `allowed` is False for `[resolve] build = "never"`. `sources` say where the user wants names from, which
-    holds for what a build needs, too. `say` is told what takes long. To be used from one thread, and not
-    from the client's workers, as it waits for them.
+    holds for what a build needs, too. `lines` are the user's, dependencies and constraints, which advice on a
+    failed build must not contradict. `say` is told what takes long. To be used from one thread, and not from
+    the client's workers, as it waits for them.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class SourceBuilder:
         exclude_newer: str | None = None,
         allowed: bool = True,
         sources: Mapping[str, Source] | None = None,
+        lines: Sequence[Dependency] = (),
         say: Callable[[str], None] = _silent,
     ) -> None:
         self._snapshot = snapshot
@@ -103,6 +105,7 @@ class SourceBuilder:
         self._exclude_newer = exclude_newer
         self._allowed = allowed
         self._sources = sources or {}
+        self._lines = lines
         self._say = say
         self._notes = Notes(cache, snapshot)
         self._platform = Platform.of(snapshot.python.version, snapshot.tags)
@@ -268,7 +271,7 @@ class SourceBuilder:
             raise not_at_hand(tree.label, self._snapshot.image.name)
         doing = "preparing the metadata of" if what == "metadata" else "building"
         self._say(f"{doing} {tree.label} {tree.whence}")
-        task = Task(tree.label, what, folder, found.build)
+        task = Task(tree.label, what, folder, found.build, () if self._building else self._lines)
         try:
             return self._run(task, place, self._runtime, self._exclude_newer)
         except BuildFailedError as error:

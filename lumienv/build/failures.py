@@ -1,9 +1,15 @@
 """Why a build failed, out of all that a backend says: the lines that tell, and what could be done."""
 
 import re
+from collections.abc import Sequence
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from lumienv.errors import BrokenReleaseError, LumienvError, StoreError
 from lumienv.image.snapshot import Snapshot
+from lumienv.manifest import Dependency
 
 _LINES = 6
 _TELLING = re.compile(
@@ -38,9 +44,12 @@ class BuildFailedError(BrokenReleaseError):
     """whether it looks as if the sources were older than the tools that were to build them"""
 
 
-def build_failed(label: str, what: str, failed: str, said: str, snapshot: Snapshot) -> LumienvError:
+def build_failed(
+    label: str, what: str, failed: str, said: str, snapshot: Snapshot, lines: Sequence[Dependency] = ()
+) -> LumienvError:
     """The failure of one build: `failed` is what our own side noticed, `said` all that was printed.
 
+    `lines` are the user's, dependencies and constraints: one of them may leave no older release to take.
     A BuildFailedError, or StoreError for a full disk: no other release is better than that.
     """
     if "No space left" in said or "Disk quota exceeded" in said:
@@ -56,7 +65,7 @@ def build_failed(label: str, what: str, failed: str, said: str, snapshot: Snapsh
         f"{label} {sources}, and {doing} in {snapshot.image.name}",
         *([failed] if failed else []),
         *facts,
-        hint=_hint(label, "\n".join(facts)),
+        hint=_hint(label, "\n".join(facts), lines),
     )
     error.aged = bool(facts) and _AGED.match(facts[-1]) is not None
     return error
@@ -94,10 +103,30 @@ def _is_release(label: str) -> bool:
     return label.partition(" ")[2][:1].isdigit()
 
 
-def _hint(label: str, said: str) -> str:
+def _holding(name: str, version: str, lines: Sequence[Dependency]) -> Dependency | None:
+    """The first of the user's lines on a name that allows no release older than this one."""
+    for line in lines:
+        try:
+            requirement = Requirement(line.text)
+        except InvalidRequirement:
+            continue
+        if canonicalize_name(requirement.name) == name and any(
+            one.operator in ("==", ">=", "~=") and Version(one.version.removesuffix(".*")) >= Version(version)
+            for one in requirement.specifier
+        ):
+            return line
+    return None
+
+
+def _hint(label: str, said: str, lines: Sequence[Dependency]) -> str:
     name, _, version = label.partition(" ")
     ways = f"mend its build, or take a release of {name} from an index"
-    if _is_release(label):
+    held = _holding(name, version, lines) if _is_release(label) else None
+    if held is not None:
+        quote = "'" if '"' in held.text else '"'
+        ways = "another release may have a wheel, or build: name another version in\n"
+        ways += f"{quote}{held.text}{quote} ({held.where})"
+    elif _is_release(label):
         ways = f'an older release may have a wheel: [resolve] constraints = ["{name}<{version}"]\n'
         ways += 'to take wheels only, everywhere: [resolve] build = "never"'
     header = _MISSING_HEADER.search(said)

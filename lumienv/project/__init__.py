@@ -184,6 +184,11 @@ def source_builder(
         exclude_newer=project.manifest.resolve.exclude_newer,
         allowed=project.manifest.resolve.build == "allow",
         sources=direct_names(project.manifest),
+        lines=[
+            *project.manifest.dependencies,
+            *(entry for group in project.manifest.groups.values() for entry in group),
+            *project.manifest.resolve.constraints,
+        ],
         say=report.note,
     )
 

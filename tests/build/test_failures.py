@@ -5,6 +5,7 @@ from universe import snapshot
 
 from lumienv.build.failures import build_failed, telling_lines
 from lumienv.errors import StoreError
+from lumienv.manifest import Dependency
 
 COMPILER = """\
 running build_ext
@@ -38,8 +39,9 @@ Cython>=0.22 and NumPy are required.
 """
 
 
-def failure(said: str, what: str = "wheel", label: str = "fast 1.0") -> str:
-    return str(build_failed(label, what, "", said, snapshot()))
+def failure(said: str, what: str = "wheel", label: str = "fast 1.0", line: str = "fast") -> str:
+    lines = [Dependency(line, "dependencies", 3)]
+    return str(build_failed(label, what, "", said, snapshot(), lines))
 
 
 def test_the_compilers_own_words_are_told_and_the_missing_header_is_named() -> None:
@@ -83,6 +85,18 @@ def test_an_older_release_is_advised_only_where_there_are_releases() -> None:
     assert said.startswith("fast comes from its sources, and it cannot be built in")
     assert "constraints" not in said
     assert "mend its build, or take a release of fast from an index" in said
+
+
+@pytest.mark.parametrize("line", ["Fast==1.0", "fast[mpi]==1.0.0", "fast>=1", "fast~=1.0", "fast==1.0.*"])
+def test_a_line_that_allows_no_older_release_is_named_in_place_of_a_constraint(line: str) -> None:
+    said = failure(COMPILER, line=line)
+    assert "[resolve]" not in said
+    assert f'name another version in\n      "{line}" (lumienv.toml:3)' in said
+
+
+@pytest.mark.parametrize("line", ["fast>=0.9", "fast==1.*", "fast<2", "faster==1.1"])
+def test_a_line_that_allows_older_releases_is_not(line: str) -> None:
+    assert 'constraints = ["fast<1.1"]' in failure(COMPILER, label="fast 1.1", line=line)
 
 
 @pytest.mark.parametrize(
