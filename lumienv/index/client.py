@@ -102,6 +102,7 @@ class IndexClient:
                     CredentialStore(configured, keyring_of(provider) if provider is not None else None),
                     connections=self._connections,
                     stopping=self._stopping,
+                    settings=[(s.url, s.setting) for s in self.sources],
                     backoff=self._backoff,
                 )
             return self._transport

@@ -46,6 +46,16 @@ class IndexSource:
     credentials: Credentials | None = field(default=None, repr=False, compare=False)
     flat: bool = False
     relative: str | None = None
+    in_manifest: bool = field(default=False, compare=False)
+
+    @property
+    def setting(self) -> str:
+        """Where its address comes from, for advice."""
+        return (
+            "[[index]] in lumienv.toml"
+            if self.in_manifest
+            else "the index-url in pip's or uv's configuration"
+        )
 
     @property
     def label(self) -> str:
@@ -61,6 +71,7 @@ def index_source(
     packages: frozenset[str] = frozenset(),
     flat: bool = False,
     folder: Path | None = None,
+    in_manifest: bool = False,
     environ: Mapping[str, str] = os.environ,
 ) -> IndexSource:
     """An index from a URL as a user wrote it, userinfo allowed; a bare path means a local directory.
@@ -96,7 +107,7 @@ def index_source(
     address = bare.partition("#")[0]
     if not flat or address.startswith("file:"):  # of a page of links the slash belongs to its address
         address = address.rstrip("/")
-    return IndexSource(address, name, explicit, names, credentials, flat, relative)
+    return IndexSource(address, name, explicit, names, credentials, flat, relative, in_manifest)
 
 
 def path_as_url(path: str, folder: Path) -> str:

@@ -37,8 +37,8 @@ def _timed_out(error: BaseException) -> bool:
     )
 
 
-def unreachable(url: str, error: Exception) -> PackageIndexError:
-    """The failure as an error; `url` is what was asked for."""
+def unreachable(url: str, error: Exception, setting: str) -> PackageIndexError:
+    """The failure as an error; `url` is what was asked for, `setting` where its host is named."""
     if isinstance(error, exceptions.ProxyError):
         if _tunnel_status(error) == 407:
             return proxy_refuses(url)
@@ -63,8 +63,7 @@ def unreachable(url: str, error: Exception) -> PackageIndexError:
         f"cannot reach the package index at {place(url)}: no network?",
         _reason(error),
         f"while fetching {shown(url)}",
-        hint="check the network, and the index-url in pip's or uv's configuration;\n"
-        "`--offline` works with what the cache holds",
+        hint=f"check the network, and {setting};\n`--offline` works with what the cache holds",
     )
 
 

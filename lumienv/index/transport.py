@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -46,7 +46,8 @@ class Transport:
     """Sends GET requests; safe to use from many threads.
 
     `connections` is how many are kept open to one host, `backoff` the wait in seconds before the second
-    attempt (doubled each time), `stopping` ends such waits.
+    attempt (doubled each time), `stopping` ends such waits. `settings` are the addresses of the indexes, each
+    with what names it.
     """
 
     def __init__(
@@ -55,11 +56,13 @@ class Transport:
         *,
         connections: int,
         stopping: threading.Event,
+        settings: Sequence[tuple[str, str]] = (),
         backoff: float = 0.25,
     ) -> None:
         self.credentials = credentials
         self._connections = connections
         self._stopping = stopping
+        self._settings = settings
         self._backoff = backoff
         self._pools: dict[tuple[str, tuple[str, str] | None], PoolManager] = {}
         self._pip = PipConfiguration()
@@ -87,7 +90,7 @@ class Transport:
                 raise PackageIndexError(
                     f"{place(final)} answers with more than {_LARGEST_ANSWER >> 20} MiB",
                     f"while fetching {shown(url)}",
-                    hint="check the index-url in pip's or uv's configuration",
+                    hint=f"check {self._setting(url)}",
                 )
             return Answer(response.status, response.headers, body, final)
 
@@ -124,10 +127,16 @@ class Transport:
                     _leave(response)
             except (HTTPError, ssl.SSLError) as error:
                 if attempt >= attempts or is_final(error, attempt):
-                    raise unreachable(url, error) from error
+                    raise unreachable(url, error, self._setting(url)) from error
                 wait = 0.0
             self._pause(max(wait, self._backoff * 2 ** (attempt - 1)))
             attempt += 1
+
+    def _setting(self, url: str) -> str:
+        """What names the host of `url`, for advice; both places for a host that an index led to."""
+        found = {setting for address, setting in self._settings if place(address) == place(url)}
+        both = "the index-url in pip's or uv's configuration, and [[index]] in lumienv.toml"
+        return found.pop() if len(found) == 1 else both
 
     def _follow(self, url: str, headers: Mapping[str, str]) -> tuple[BaseHTTPResponse, str]:
         asked, authorised = url, True
@@ -146,7 +155,7 @@ class Transport:
         raise PackageIndexError(
             f"{place(asked)} redirects in circles",
             f"while fetching {shown(asked)}",
-            hint="check the index-url in pip's or uv's configuration",
+            hint=f"check {self._setting(asked)}",
         )
 
     def _request(self, url: str, headers: Mapping[str, str], authorised: bool) -> BaseHTTPResponse:

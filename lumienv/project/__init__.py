@@ -206,6 +206,7 @@ def index_sources(manifest: Manifest, cache: Path, environ: Mapping[str, str]) -
             explicit=table.explicit,
             flat=table.format == "flat",
             folder=manifest.directory,
+            in_manifest=True,
             packages=frozenset(pinned.get(table.name or "", ())),
             environ=environ,
         )

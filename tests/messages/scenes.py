@@ -548,6 +548,17 @@ SCENES = (
         resolved=False,
     ),
     Scene(
+        "An index of lumienv.toml cannot be reached",
+        """
+        dependencies = ["h5py"]
+
+        [[index]]
+        name = "group"
+        url = "http://127.0.0.1:9/simple"
+        """,
+        resolved=False,
+    ),
+    Scene(
         "Offline, with nothing in the cache",
         """
         dependencies = ["h5py"]
