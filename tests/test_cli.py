@@ -242,6 +242,25 @@ def test_wrong_usage_is_a_sentence_with_a_way_out(
         ("lock --exclude-newer 2026-01-01", "[resolve]"),
         ("sync --python 3.12", "lumienv image list"),
         ("sync --extra plot", 'lumienv add "PACKAGE[EXTRA]"'),
+        ("run --nodes=2 -- python", "lumienv srun --nodes=… -- COMMAND"),
+        ("run -n 2 python", "lumienv srun -n … -- COMMAND"),
+        ("run -N2 python", "lumienv srun -N … -- COMMAND"),
+        ("run -p small python", "lumienv srun -p … -- COMMAND"),
+        ("run --exclusive python", "lumienv srun --exclusive -- COMMAND"),
+        ("run --acount=project python", "lumienv srun --account -- COMMAND"),
+        ("run --no-dev python", "lumienv sync --no-dev"),
+        ("run --all-groups python", "lumienv sync --all-groups"),
+        ("run --locked python", "lumienv sync --locked"),
+        ("sync --dev", "is there unless --no-dev is given"),
+        ("sync --progress", "that is so unless --no-progress is given"),
+        ("sync -U", "lumienv lock --upgrade, and then lumienv sync"),
+        ("sync --upgrade", "lumienv lock --upgrade, and then lumienv sync"),
+        ("sync -P h5py", "lumienv lock --upgrade-package NAME, and then lumienv sync"),
+        ("add -U h5py", "lumienv lock --upgrade, and then lumienv sync"),
+        ("add -e .", "lumienv add --editable FOLDER"),
+        ("lock --locked", "lumienv lock --check"),
+        ("lock --no-dev", "lumienv sync --no-dev"),
+        ("export -f requirements.txt", "lumienv export --format FORMAT"),
     ],
 )
 def test_what_fingers_know_from_other_tools_is_answered_with_what_does_it_here(
@@ -252,13 +271,26 @@ def test_what_fingers_know_from_other_tools_is_answered_with_what_does_it_here(
     assert instead in done.stderr.partition("\nhelp: ")[2]
 
 
+@pytest.mark.parametrize(
+    "words", ["sync --unlocked", "sync --nodes=2", "lock --online", "export --hashes", "add --install"]
+)
+def test_no_option_is_proposed_that_says_the_opposite_or_something_else(
+    tmp_path: Path, env: dict[str, str], words: str
+) -> None:
+    done = lumienv(*words.split(), cwd=tmp_path, env=env)
+    assert done.returncode == 2
+    assert "did you mean" not in done.stderr
+
+
 def test_what_other_tools_have_is_answered_only_where_lumienv_has_it_not_and_with_what_it_has() -> None:
     known = dict(leaves())
     assert not set(usage.COMMANDS) & set(known)
-    for answer in (*usage.COMMANDS.values(), *usage.OPTIONS.values()):
+    of_commands = [answer for one in usage.OPTIONS_OF.values() for answer in one.values()]
+    for command, options in usage.OPTIONS_OF.items():
+        assert not set(options) & {word for option in known[command].params for word in option.opts}
+    for answer in (*usage.COMMANDS.values(), *usage.OPTIONS.values(), *of_commands):
         for line in re.findall(r"lumienv ((?:image |cache )?[a-z]+(?: --[a-z-]+)*)", answer):
-            command = known[re.sub(r" --.*", "", line)]
-            own = {word for option in command.params for word in option.opts}
+            own = {word for option in known[re.sub(r" --.*", "", line)].params for word in option.opts}
             assert set(re.findall(r"--[a-z-]+", line)) <= own | {"--help"}, answer
 
 

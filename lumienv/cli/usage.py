@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import click
 
 from lumienv.errors import UsageError
+from lumienv.launch.slurm_options import SRUN
 
 COMMANDS = {
     "pip": "lumienv add, lumienv remove and lumienv list do what pip does",
@@ -64,8 +65,36 @@ OPTIONS = {
     "--locked": "lumienv sync --locked, and then lumienv run --no-sync",
     "--frozen": "lumienv sync --frozen, and then lumienv run --no-sync",
     "--group": "lumienv sync --group NAME, which stays so until the next sync",
+    "--online": "the network is used unless --offline is given",
 }
 """an option of other tools, where a command has none of that name → what does it here"""
+
+_NEWER = "lumienv lock --upgrade, and then lumienv sync"
+_ONE_NEWER = "lumienv lock --upgrade-package NAME, and then lumienv sync"
+_ALL_NEWER_IN = {"-U": _NEWER, "--upgrade": _NEWER, "-P": _ONE_NEWER, "--upgrade-package": _ONE_NEWER}
+_DEV = "the group dev is there unless --no-dev is given"
+OPTIONS_OF = {
+    "run": {
+        "--no-dev": "lumienv sync --no-dev, which stays so until the next sync",
+        "--dev": "lumienv sync installs the group dev unless --no-dev is given",
+        "--sync": "lumienv sync, and then lumienv run",
+    },
+    "sync": {"--dev": _DEV, **_ALL_NEWER_IN},
+    "add": {"-e": "lumienv add --editable FOLDER", **_ALL_NEWER_IN},
+    "remove": _ALL_NEWER_IN,
+    "lock": {"--locked": "lumienv lock --check"},
+    "export": {"--dev": _DEV, "-f": "lumienv export --format FORMAT"},
+}
+"""a command → an option that it has not → what does it here; these go before `OPTIONS`"""
+
+# A command → those whose options are looked for in its place.
+_NEIGHBOURS = {
+    **dict.fromkeys(("run", "shell"), ("sync",)),
+    **dict.fromkeys(("add", "remove"), ("lock", "sync")),
+    **{"lock": ("sync",), "sync": ("lock",)},
+}
+_CLOSE = 0.75  # difflib's measure of likeness, for words without their dashes
+_DENYING = ("no", "non", "not", "un", "in", "dis")
 
 _OF_ALL = ("-C", "--project", "-q", "--quiet", "-v", "--verbose", "--color", "--no-progress", "--offline")
 
@@ -101,9 +130,77 @@ def _instead(error: click.NoSuchOption, path: str) -> str:
     command = error.ctx.command
     if isinstance(command, click.Group) and name in _OF_ALL:
         return f"it stands behind the command: {path} COMMAND {name}"
-    known = [word for one in command.params if isinstance(one, click.Option) for word in one.opts]
+    known = _words(command)
+    own = OPTIONS_OF.get(path.removeprefix("lumienv "), {})
+    if name in own:
+        return own[name]
     begun = [word for word in known if word.startswith(name) and name.startswith("--")]
-    close = [*begun, *difflib.get_close_matches(name, known, n=1, cutoff=0.7)]
-    if name in OPTIONS and not begun:
+    if begun:
+        return f"did you mean {begun[0]}?"
+    if name in OPTIONS and not (command.name == "run" and name in _SRUN_FIRST):
         return OPTIONS[name]
-    return f"did you mean {close[0]}?" if close else f"{path} --help shows what it takes"
+    if command.name == "run" and (typed := _of_srun(name)):
+        return f"srun's options are for lumienv srun: lumienv srun {typed} -- COMMAND"
+    for other in _NEIGHBOURS.get(command.name or "", ()):
+        if name in _options_of(error.ctx, other):
+            return f"it is an option of another command: lumienv {other} {name}"
+    if f"--no-{name.removeprefix('--')}" in known:
+        return f"that is so unless --no-{name.removeprefix('--')} is given"
+    if command.name == "run":
+        close = _closest(name, [*known, *(f"--{word}" for word in _SRUN_OWN)])
+        if close and close not in known:
+            return f"did you mean srun's? lumienv srun {close} -- COMMAND"
+    close = _closest(name, known)
+    return f"did you mean {close}?" if close else f"{path} --help shows what it takes"
+
+
+_SRUN_FIRST = ("-p",)  # a partition, far sooner than a Python
+_SRUN_OWN = sorted((SRUN.valued | SRUN.optional | SRUN.flags) - {"help", "usage", "version"})
+
+
+def _of_srun(name: str) -> str | None:
+    """An option of srun's as an example shows it; None where srun has none of that name."""
+    long = SRUN.full_name(name[2:]) if name.startswith("--") else SRUN.short.get(name[1:])
+    if long not in _SRUN_OWN:
+        return None
+    if long not in SRUN.valued:
+        return name
+    return f"--{long}=…" if name.startswith("--") else f"{name} …"
+
+
+def _words(command: click.Command) -> list[str]:
+    return [word for one in command.params if isinstance(one, click.Option) for word in one.opts]
+
+
+def _options_of(ctx: click.Context, name: str) -> list[str]:
+    group = ctx.find_root().command
+    command = group.get_command(ctx, name) if isinstance(group, click.Group) else None
+    return _words(command) if command is not None else []
+
+
+def _closest(name: str, known: Iterable[str]) -> str | None:
+    """The long option that a misspelt one is most like, but none that says the opposite."""
+    if not name.startswith("--"):
+        return None
+    typed = _bare(name)
+    likely = {
+        word: difflib.SequenceMatcher(None, _bare(word)[1], typed[1]).ratio()
+        for word in known
+        if word.startswith("--") and not _opposite(_bare(word), typed)
+    }
+    best = max(likely, key=likely.__getitem__, default=None)
+    return best if best is not None and likely[best] >= _CLOSE else None
+
+
+def _bare(word: str) -> tuple[bool, str]:
+    """Whether an option begins with `no`, and what it says besides."""
+    rest = word.removeprefix("--")
+    return rest.startswith("no-"), rest.removeprefix("no-")
+
+
+def _opposite(one: tuple[bool, str], other: tuple[bool, str]) -> bool:
+    """Whether one denies what the other says: `--no-dev` and `--dev`, `--unlocked` and `--locked`."""
+    if one[0] != other[0]:
+        return True
+    longer, shorter = sorted((one[1], other[1]), key=len, reverse=True)
+    return any(longer == f"{denying}{shorter}" for denying in _DENYING)
