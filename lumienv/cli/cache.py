@@ -48,7 +48,7 @@ def size(common: Common, as_json: bool) -> None:
     )
 
 
-@command.command()
+@command.command(short_help="Empty the cache, or the kinds that are named.")
 @common_options
 @click.option("--wheels", is_flag=True, envvar="LUMIENV_CLEAN_WHEELS", help="Wheels and source files.")
 @click.option("--index", is_flag=True, envvar="LUMIENV_CLEAN_INDEX", help="Index pages and metadata.")

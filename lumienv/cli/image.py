@@ -26,7 +26,7 @@ def command() -> None:
 command.add_command(pull)
 
 
-@command.command(name="list")
+@command.command(name="list", short_help="The images that there are, newest first.")
 @common_options
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def list_(
@@ -71,7 +71,7 @@ def list_(
     output.table(["name", "version", "rocm", "python", "path"], rows)
 
 
-@command.command()
+@command.command(short_help="What an image is and provides.")
 @common_options
 @click.argument("image", required=False)
 @click.option("--hash-image", is_flag=True, help="Read the whole file, and tell its sha256.")
@@ -119,7 +119,7 @@ def show(
         output.result(f"  {package.name} {package.version}")
 
 
-@command.command()
+@command.command(short_help="What changes from one image to another.")
 @common_options
 @click.argument("before", metavar="[A]")
 @click.argument("after", metavar="B", required=False)
@@ -143,7 +143,7 @@ def diff(common: Common, before: str, after: str | None, as_json: bool) -> None:
         show_diff(common.output, found)
 
 
-@command.command()
+@command.command(short_help="Save what an image provides, to lock elsewhere.")
 @common_options
 @click.argument("image", required=False)
 @click.option(
@@ -254,7 +254,7 @@ def _by_hand(
         return with_requirements(made, client, common.output)
 
 
-@command.command()
+@command.command(short_help="Which image would satisfy the project.")
 @common_options
 @click.argument("files", nargs=-1, metavar="[SNAPSHOT.json]...")
 @click.option("--probe", is_flag=True, help="Start the images that were never looked into.")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lumienv.project.pull import PullOutcome
 
 
-@click.command(name="pull")
+@click.command(name="pull", short_help="Make a SIF of an image in a registry or an archive.")
 @common_options
 @click.argument("address", metavar="[ADDRESS]", required=False)
 @click.option(

@@ -35,6 +35,15 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+# What stands in a pyproject.toml, or in pixi's file, and the same here.
+_OF_OTHERS = {
+    "project": "that is pyproject.toml's: here `dependencies = […]` stands at the top, without a table",
+    "tool": "that is pyproject.toml's: what lumienv is told stands in lumienv.toml alone",
+    "workspace": "that is pixi's: here [image] names the base, and `dependencies = […]` stands at the top",
+    "env": "variables stand under [run.env]",
+}
+
+
 class Tables:
     """Checks one file's tables; knows its text, so that a message can name the line."""
 
@@ -81,16 +90,23 @@ class Tables:
             if key not in keys:
                 full = ".".join(filter(None, [shown or name, key]))
                 close = _close(key, keys)
-                self.fail(
-                    full,
-                    "is not a key that lumienv knows",
-                    hint=f"did you mean {close[0]}?" if close else f"known here: {', '.join(keys)}",
-                )
+                hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(keys)}"
+                if name and key == "dependencies":
+                    hint = "it is of no table: write it at the top, above all of them"
+                elif not name:
+                    hint = _OF_OTHERS.get(key, hint)
+                self.fail(full, "is not a key that lumienv knows", hint=hint)
 
     def table(self, data: dict[str, Any], key: str, prefix: str = "") -> dict[str, Any]:
         value = data.get(key, {})
         if not isinstance(value, dict):
-            self.fail(prefix + key, "must be a table")
+            name = prefix + key
+            said = (
+                f'under [{name}], write: name = "{value}"'
+                if name == "image"
+                else f"write its keys under [{name}]"
+            )
+            self.fail(name, "must be a table", hint=said)
         return value
 
     def text(self, table: Mapping[str, Any], key: str, default: str, name: str | None = None) -> str:
@@ -159,8 +175,26 @@ class Tables:
             import json
 
             number = isinstance(value, (int, float))
-            self.fail(key, f"{problem}, not {json.dumps(value)}" if number else problem)
+            self.fail(
+                key,
+                f"{problem}, not {json.dumps(value)}" if number else problem,
+                hint=_written(key, value, default),
+            )
         return value
+
+
+def _written(key: str, value: Any, default: Any) -> str | None:
+    """How a value of the wrong kind is most likely to be written, where that can be told."""
+    import json
+
+    last = key.rpartition(".")[2]
+    if isinstance(default, str) and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return f'write {last} = "{value}"'
+    if isinstance(default, str) and isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return f"write {last} = {json.dumps(' '.join(value), ensure_ascii=False)}"
+    if isinstance(default, list) and isinstance(value, str):
+        return f"write {last} = [{json.dumps(value, ensure_ascii=False)}]"
+    return None
 
 
 def is_name(text: str) -> bool:

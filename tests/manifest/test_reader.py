@@ -413,6 +413,27 @@ def test_values_of_the_wrong_kind_are_shown_as_toml_writes_them(tmp_path: Path) 
     assert error.message == "lumienv.toml:4: resolve.prerelease must be text, not true"
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ('[image]\nname = "pytorch"\nrocm = 6.2\n', 'write rocm = "6.2"'),
+        ('image = "pytorch"\n', 'under [image], write: name = "pytorch"'),
+        ('dependencies = "h5py"\n[image]\nname = "pytorch"\n', 'write dependencies = ["h5py"]'),
+        ('[image]\nname = "pytorch"\ndependencies = ["h5py"]\n', "write it at the top, above all of them"),
+        (f'{HOST}[tasks]\ngo = ["python", "x.py"]\n', 'write go = "python x.py"'),
+        (
+            f'{HOST}[project]\nname = "x"\n',
+            "that is pyproject.toml's: here `dependencies = […]` stands at the top",
+        ),
+        (f"{HOST}[run]\nenv = []\n", "write its keys under [run.env]"),
+    ],
+)
+def test_what_is_written_in_the_wrong_way_or_place_is_answered_with_the_right_one(
+    tmp_path: Path, text: str, hint: str
+) -> None:
+    assert hint in (complaint(tmp_path, text).hint or "")
+
+
 def test_a_table_that_stands_twice_is_named_as_it_is_written(tmp_path: Path) -> None:
     error = complaint(tmp_path, f'{HOST}[run.env]\nA = "1"\n[run.env]\nB = "2"\n')
     assert "Cannot declare run.env twice" in error.message
