@@ -227,7 +227,7 @@ def test_a_copy_of_what_was_accepted_is_not_run(store: Store, tmp_path: Path) ->
     store.adopt("squashfs", DIGEST)
     clone = tmp_path / "clone"
     shutil.copytree(store.root, clone, symlinks=True)
-    with pytest.raises(StoreError, match="was not made by you"):
+    with pytest.raises(StoreError, match="was not made here by you: it is a copy"):
         current_generation(clone)
 
 
