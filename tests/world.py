@@ -105,6 +105,14 @@ class World:
         content_type = "application/vnd.pypi.simple.v1+json"
         self.server.pages[f"/simple/{project}/"] = (content_type, json.dumps(page).encode())
 
+    def serve_renamed(self, project: str, old: str, new: str) -> None:
+        """The page of a project, with `new` for `old` in the names of its files."""
+        entries = [self.server.entry(path) for path in self.server.files(project)]
+        assert any(old in entry["filename"] for entry in entries)
+        for entry in entries:
+            entry["filename"] = entry["filename"].replace(old, new)
+        self.serve_page(project, entries)
+
     def _date_pages(self) -> None:
         for project in {filename.split("-")[0].replace("_", "-").lower() for filename in self._dates}:
             entries = [self.server.entry(path) for path in self.server.files(project)]

@@ -298,9 +298,7 @@ def test_exclude_newer(world: World) -> None:
 
 def test_files_that_are_not_named_as_wheels_are(world: World) -> None:
     world.offer("foo-bar", "1.0")
-    (wheel,) = world.server.files("foo-bar")
-    entry = world.server.entry(wheel) | {"filename": wheel.name.replace("foo_bar", "foo__bar")}
-    world.serve_page("foo-bar", [entry])
+    world.serve_renamed("foo-bar", "foo_bar", "foo__bar")
     says(
         world.failure("foo-bar"),
         """

@@ -237,10 +237,7 @@ def test_a_wheel_that_is_not_named_as_wheels_are_is_passed_over(world: World) ->
     """No wheel has two underlines in a row in its name (binary distribution format), nor has a lock."""
     world.offer("foo-bar", "1.0")
     world.offer("foo-bar", "2.0")
-    entries = [world.server.entry(path) for path in world.server.files("foo-bar")]
-    for entry in entries:
-        entry["filename"] = entry["filename"].replace("foo_bar-2", "foo__bar-2")
-    world.serve_page("foo-bar", entries)
+    world.serve_renamed("foo-bar", "foo_bar-2", "foo__bar-2")
     assert world.taken("foo-bar") == {"foo-bar": "1.0"}
 
 

@@ -72,10 +72,7 @@ def test_sources_may_have_a_hyphen_in_their_version(world: World, written: str, 
 def test_sources_without_a_hyphen_before_the_version_are_not_looked_at(world: World) -> None:
     world.offer("tool", "1.0")
     world.offer_sources("tool", "2.0")
-    entries = [world.server.entry(path) for path in world.server.files("tool")]
-    for entry in entries:
-        entry["filename"] = entry["filename"].replace("tool-2.0", "tool_2.0")
-    world.serve_page("tool", entries)
+    world.serve_renamed("tool", "tool-2.0", "tool_2.0")
     world.reader = reader = MemoryReader()
     assert world.taken("tool") == {"tool": "1.0"}
     assert reader.asked == []
