@@ -49,7 +49,7 @@ def plan_run(
         typed = [*arguments.options, *typed_words(arguments.srun)]
         launcher = launcher_words(manifest.slurm, typed, environ, note)
     elif arguments.srun:
-        note("--srun is not used: there is no allocation here; to ask for one: lumienv srun")
+        note("--srun is not used, as this starts without a step of its own; with one: --launcher srun")
     site = load_site(environ, manifest.directory)
     plan = planned(arguments, generation, manifest, site, environ, launcher)
     for part in arguments.beside:

@@ -280,7 +280,8 @@ class _Remedies(Trial):
             self.remarks += remarks
             return
         names, found = together
-        listed = f"{', '.join(sorted(names)[:-1])} and {max(names)}"
+        *others, last = sorted(names)
+        listed = f"{', '.join(others)} and {last}" if others else last
         change = f"[resolve] replace = {array({*self.policy.replace, *names})}"
         taken = _taking(found, *self._of_image())
         yield f"let the overlay shadow the image's {listed}:\n  {change}{taken}"

@@ -290,6 +290,20 @@ def test_a_task_that_is_no_command_is_named(text: str) -> None:
         task_words({"train": text}, ["train"])
 
 
+@pytest.mark.parametrize(
+    ("launcher", "environ", "said"),
+    [("auto", {}, True), ("direct", {"SLURM_JOB_ID": "7"}, True), ("auto", {"SLURM_JOB_ID": "7"}, False)],
+)
+def test_options_for_srun_that_have_no_step_to_go_to_are_not_passed_over_in_silence(
+    project: Synced, launcher: str, environ: dict[str, str], said: bool
+) -> None:
+    notes: list[str] = []
+    arguments = RunArguments(("python",), launcher=launcher, srun="-n2", no_sync=True)
+    plan = plan_run(arguments, project.environ | environ, lambda *_: None, notes.append)
+    assert any(line.startswith("--srun is not used") for line in notes) is said
+    assert any("ntasks=2" in word or word == "-n2" for word in plan.argv) is not said
+
+
 # -- becoming the command --------------------------------------------------------------------------------
 
 
