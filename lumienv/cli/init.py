@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from lumienv.cli.main import Common, common_options
+from lumienv.errors import LumienvError
 from lumienv.project.init import (
     IMPORTABLE,
     Chosen,
@@ -22,7 +23,7 @@ from lumienv.project.init import (
     usual,
 )
 from lumienv.site import Site, load_site
-from lumienv.ui import Output
+from lumienv.ui import Output, show_error
 
 _SHOWN = 15  # images: more scroll away before anybody has read the first
 
@@ -125,8 +126,11 @@ def _asked(found: Sequence[Offer], site: Site, folder: Path, output: Output, ask
         raise no_image_named(found)
     if not found:
         output.note("no image is in the site's folders: LUMIENV_IMAGE_PATH names folders with .sif files")
-        answer = click.prompt("a .sif file, or a Python of this machine", default="python3", err=True)
-        return _typed(answer, site, folder)
+        chosen = None
+        while chosen is None:
+            answer = click.prompt("a .sif file, or a Python of this machine", default="python3", err=True)
+            chosen = _typed(answer, site, folder, output)
+        return chosen
     preset = usual(found)
     shown = found[: max(_SHOWN, preset + 1)]
     rows = [
@@ -138,15 +142,20 @@ def _asked(found: Sequence[Offer], site: Site, folder: Path, output: Output, ask
         output.note(f"and {len(found) - len(shown)} older ones: `lumienv image list` shows all")
     while True:
         answer = click.prompt("which image (number, name or path)", default=str(preset + 1), err=True).strip()
-        if not answer.isdigit():
-            return _typed(answer, site, folder)
-        if 1 <= int(answer) <= len(shown):
+        if answer.isdigit() and 1 <= int(answer) <= len(shown):
             return choose(found[int(answer) - 1], site)
-        output.note(f"there are {len(shown)} in the list")
+        if answer.isdigit():
+            output.note(f"there are {len(shown)} in the list")
+        elif (chosen := _typed(answer, site, folder, output)) is not None:
+            return chosen
 
 
-def _typed(answer: str, site: Site, folder: Path) -> Chosen:
-    """A base by its name: of an image, or of a Python."""
+def _typed(answer: str, site: Site, folder: Path, output: Output) -> Chosen | None:
+    """A base by its name, of an image or of a Python; None where there is none, which is said."""
     is_python = Path(answer).name.startswith("python") and not answer.endswith(".sif")
     image, host = (None, answer) if is_python else (answer, None)
-    return chosen_by_words(image, host, {}, site, folder)
+    try:
+        return chosen_by_words(image, host, {}, site, folder)
+    except LumienvError as error:
+        show_error(error, output.color)
+        return None

@@ -48,6 +48,20 @@ def test_on_a_terminal_the_images_are_listed_newest_first_and_one_is_picked(unse
     assert "next: lumienv add PACKAGE" in shown
 
 
+def test_a_name_that_no_image_has_is_asked_for_again(unseen):
+    shown = on_a_terminal(unseen, ["init"], [("which image", "pytroch\n"), ("no image called", "2\n")])
+    assert "no image called pytroch" in shown
+    assert 'name = "pytorch"' in (unseen.directory / "lumienv.toml").read_text()
+
+
+def test_without_images_a_file_that_is_not_there_is_asked_for_again(tmp_path):
+    nowhere = make_workspace(tmp_path / "project", tmp_path / "cache", LUMIENV_IMAGE_PATH=str(tmp_path))
+    shown = on_a_terminal(
+        nowhere, ["init"], [("a .sif file", "./missing.sif\n"), ("missing.sif does not exist", "python3\n")]
+    )
+    assert "wrote lumienv.toml: [image] host" in shown
+
+
 def test_the_list_tells_more_of_images_that_were_looked_into_and_leaves_out_the_builds_label(unseen):
     unseen.lumienv("image", "show", "multitorch-full")
     shown = on_a_terminal(unseen, ["init"], [("which image", "1\n")])
