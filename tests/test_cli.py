@@ -346,6 +346,26 @@ def test_every_option_can_be_given_by_its_variable(
     assert context.get_parameter_source(option.name) is click.core.ParameterSource.ENVIRONMENT
 
 
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("sync", "LUMIENV_MODE"),
+        ("sync", "LUMIENV_BUILDER"),
+        ("run", "LUMIENV_MODE"),
+        ("verify", "LUMIENV_MODE"),
+        ("cache clean", "LUMIENV_OLDER_THAN"),
+    ],
+)
+def test_a_wrong_value_from_a_variable_is_told_as_the_variables(
+    project: Path, env: dict[str, str], command: str, name: str
+) -> None:
+    words = [*command.split(), *(["true"] if command == "run" else [])]
+    done = lumienv(*words, cwd=project, env=env | {name: "foo"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"error: lumienv {command}: {name} in the environment: 'foo' is not " in done.stderr
+    assert f"help: unset {name}; lumienv {command} --help shows what it takes" in done.stderr
+
+
 # -- what the user must change ---------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from lumienv.cli.lock import lock_data, show_lock
 from lumienv.cli.main import Common, common_options
 from lumienv.errors import StoreError, UsageError
 from lumienv.files import user_path
+from lumienv.manifest import BUILDERS, MODES
 from lumienv.overlay.launched import BIN
 from lumienv.project import Project, open_project
 from lumienv.project.foresee import check, would_sync
@@ -23,8 +24,15 @@ _MANY = 8
 
 @click.command(name="sync")
 @common_options
-@click.option("--mode", metavar="venv|squashfs|sif", help="How the environment travels.")
-@click.option("--builder", metavar="cotainr|append", help="With --mode sif: who makes the image.")
+@click.option(
+    "--mode", type=click.Choice(MODES), metavar="venv|squashfs|sif", help="How the environment travels."
+)
+@click.option(
+    "--builder",
+    type=click.Choice(BUILDERS),
+    metavar="cotainr|append",
+    help="With --mode sif: who makes the image.",
+)
 @click.option("--output", "target", metavar="FILE", help="With --mode sif: have the image there, too.")
 @click.option("--group", metavar="NAME", multiple=True, help="Include a dependency group.")
 @click.option("--all-groups", is_flag=True, help="Include all dependency groups.")

@@ -120,8 +120,21 @@ def explained(error: click.UsageError) -> UsageError:
         names = error.param.make_metavar(error.ctx).removesuffix("...")
         usage = error.ctx.get_usage().removeprefix("Usage: ")
         return UsageError(f"{path} needs {names}", hint=" ".join(usage.split()))
+    hint = f"{path} --help shows what it takes"
+    if isinstance(error, click.BadParameter) and (variable := _variable_behind(error)):
+        said = error.message.rstrip(".")
+        return UsageError(f"{path}: {variable} in the environment: {said}", hint=f"unset {variable}; {hint}")
     said = error.format_message().rstrip(".")
-    return UsageError(f"{path}: {said[:1].lower()}{said[1:]}", hint=f"{path} --help shows what it takes")
+    return UsageError(f"{path}: {said[:1].lower()}{said[1:]}", hint=hint)
+
+
+def _variable_behind(error: click.BadParameter) -> str | None:
+    """The variable that an option had its value from; None where the value was typed."""
+    if error.ctx is None or error.param is None or error.param.name is None:
+        return None
+    if error.ctx.get_parameter_source(error.param.name) is not click.core.ParameterSource.ENVIRONMENT:
+        return None
+    return str(error.param.envvar)
 
 
 def _instead(error: click.NoSuchOption, path: str) -> str:

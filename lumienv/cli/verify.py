@@ -9,6 +9,7 @@ import click
 from lumienv.cli.main import Common, common_options
 from lumienv.errors import StoreError
 from lumienv.launch.run import sync_words
+from lumienv.manifest import MODES
 from lumienv.project import open_project
 from lumienv.project.verify import Verification, verify
 from lumienv.ui import counted
@@ -19,7 +20,12 @@ _SHOWN = 12
 
 @click.command(name="verify")
 @common_options
-@click.option("--mode", metavar="venv|squashfs|sif", help="Look at the environment of this mode.")
+@click.option(
+    "--mode",
+    type=click.Choice(MODES),
+    metavar="venv|squashfs|sif",
+    help="Look at the environment of this mode.",
+)
 @click.option("--import", "imports", is_flag=True, help="Import every module of every package, too.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def command(common: Common, mode: str | None, imports: bool, as_json: bool) -> int:
