@@ -159,14 +159,23 @@ class _Edit:
     dry_run: bool
     before: Pair | None = None
     after: Pair | None = None
+    environment: Path | None = None
+    """where the store's `current` led before; None: nowhere"""
+    told: Manifest | None = None
+    """the edited manifest, its lines as the user finds them"""
 
 
 def _carried_out(project: Project, report: Report, edit: _Edit) -> EditOutcome:
-    """Edit, lock, write, and sync; where one of these does not come about, nothing is changed."""
+    """Edit, lock, write, and sync; where one of these does not come about, nothing is changed.
+
+    What comes about once and for all is the new environment: when an image cannot be put out behind that, the
+    files stay as they fit it.
+    """
+    edit.environment = _environment(project)
     try:
         outcome = _written(project, report, edit)
         if edit.install and not edit.frozen and not edit.dry_run:
-            return _installed(project, report, outcome)
+            return _installed(project, report, edit, outcome)
     except BaseException as error:  # Ctrl-C, too: what nobody waited for is not what the project is to be
         undone = _undone(project, report, edit)
         if undone and isinstance(error, LumienvError):
@@ -180,12 +189,22 @@ def _undone(project: Project, report: Report, edit: _Edit) -> str:
     path = Path(project.manifest.path)
     if edit.before is None or edit.after is None or edit.before == edit.after:
         return ""
+    if _environment(project) != edit.environment:
+        return f"{FILE_NAME}, its lock and the environment are the new ones"
     with _alone(project, report), suppress(OSError):
         if read_pair(path, project.lock_path) == edit.before:
             return ""
         if put_back(path, project.lock_path, edit.before, edit.after):
             return f"{FILE_NAME}, its lock and the environment are as they were"
     return f"{FILE_NAME} and its lock are written; the environment stays as it was"
+
+
+def _environment(project: Project) -> Path | None:
+    """Where the store's `current` leads."""
+    try:
+        return project.store.current.readlink()
+    except OSError:
+        return None
 
 
 def _written(project: Project, report: Report, edit: _Edit) -> EditOutcome:
@@ -200,6 +219,7 @@ def _written(project: Project, report: Report, edit: _Edit) -> EditOutcome:
             edit.before = replace(read_pair(path, project.lock_path), manifest=before)
         edited = edit.change(before.decode())
         manifest = _told_as_asked(read_manifest(path), manifest_of(project.manifest.path, edited.text))
+        edit.told = manifest
         after = edited.text.encode()
         written = False
 
@@ -275,8 +295,11 @@ def _provided(outcome: EditOutcome, entries: Sequence[Entry]) -> tuple[str, ...]
     return tuple(label for label in labels if str(canonicalize_name(label.partition(" ")[0])) in names)
 
 
-def _installed(project: Project, report: Report, outcome: EditOutcome) -> EditOutcome:
+def _installed(project: Project, report: Report, edit: _Edit, outcome: EditOutcome) -> EditOutcome:
     manifest = read_manifest(Path(outcome.path))
+    told = edit.told
+    if told is not None and told.inputs_digest() == manifest.inputs_digest():
+        manifest = replace(manifest, dependencies=told.dependencies, groups=told.groups, resolve=told.resolve)
     if manifest.image.kind == "snapshot":
         report.note("nothing is installed, as [image] names a saved snapshot")
         return outcome

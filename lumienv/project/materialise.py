@@ -13,6 +13,7 @@ from lumienv.image.snapshot import Snapshot
 from lumienv.index.wheelhouse import Wheelhouse, WheelRequest
 from lumienv.launch.plan import surroundings_of
 from lumienv.lockfile import Lock, LockedSource, LockedWheel
+from lumienv.manifest import normal_name
 from lumienv.overlay.carriers import carry, root_of, tree_in, write_lock_into
 from lumienv.overlay.dist_info import Provenance, direct_url
 from lumienv.overlay.generation import Generation
@@ -154,9 +155,12 @@ def _fetch(
 
 def _requested(lock: Lock, groups: Sequence[str]) -> frozenset[str]:
     """The names that the user asked for: by the lock, as lumienv.toml may have changed since (`--frozen`)."""
+    wanted = {normal_name(group) for group in groups}
     names = set()
-    for table in ("dependencies", *(f"[dependency-groups] {group}" for group in groups)):
-        for line in lock.declared.get(table, ()):
-            with suppress(InvalidRequirement):
-                names.add(canonicalize_name(Requirement(line).name))
+    for table, lines in lock.declared.items():
+        heading, _, group = table.partition(" ")
+        if table == "dependencies" or (heading == "[dependency-groups]" and normal_name(group) in wanted):
+            for line in lines:
+                with suppress(InvalidRequirement):
+                    names.add(canonicalize_name(Requirement(line).name))
     return frozenset(names)

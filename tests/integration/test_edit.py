@@ -1,10 +1,12 @@
 """`lumienv add` and `lumienv remove` through the real program, on an image."""
 
 import json
+import os
 import signal
 
 import pytest
-from sources import tiny_project, write_tree
+from faults import small_disk
+from sources import make_sdist, tiny_project, write_tree
 from wheels import make_wheel
 from workspace import Workspace, locked
 
@@ -155,6 +157,42 @@ def test_a_package_that_cannot_be_built_is_not_added(project: Workspace) -> None
     assert "No module named 'no_compiler'" in said.err
     assert (text(project), project.lock_path.read_bytes(), project.current.resolve()) == before
     assert project.python(HAS, "thing") == "[True]"
+
+
+def test_where_a_build_fails_the_typed_line_is_told_as_typed(project: Workspace, wheels) -> None:
+    project.lumienv("sync")
+    make_sdist(wheels, "bad", "1.0", tiny_project("bad", prepares=True, late_imports=["no_compiler"]))
+    said = project.try_("add", "bad==1.0")
+    assert said.status == 1
+    assert "as they were" in said.err
+    assert '"bad==1.0" (in this command)' in said.err
+
+
+@pytest.mark.once
+def test_what_fails_behind_the_new_environment_leaves_the_files_that_fit_it(
+    project: Workspace, tmp_path, require
+) -> None:
+    require(os.geteuid() == 0, "only root can make a small disk")
+    project.lumienv("sync", "--mode", "sif", "--builder", "append")
+    with small_disk(tmp_path / "disk", 1, "tmpfs") as disk:
+        manifest = project.directory / "lumienv.toml"
+        manifest.write_text(f'{text(project)}[sif]\noutput = "{disk}/mine.sif"\n')
+        said = project.try_("add", "other")
+        assert said.status == 1
+        assert "lumienv.toml, its lock and the environment are the new ones" in said.err
+        assert list(disk.iterdir()) == []
+    assert '"other"' in text(project)
+    assert project.python(HAS, "other") == "[True]"
+
+
+def test_a_group_that_is_written_in_another_way_since_is_still_what_was_asked_for(project: Workspace) -> None:
+    manifest = project.directory / "lumienv.toml"
+    manifest.write_text(f'{text(project)}\n[dependency-groups]\nDev = ["tool"]\n')
+    project.lumienv("lock")
+    manifest.write_text(text(project).replace("Dev", "dev"))
+    project.lumienv("sync", "--frozen")
+    (asked,) = project.current.resolve().glob("tree/lib/python3*/site-packages/tool-1.0.dist-info/REQUESTED")
+    assert asked.read_bytes() == b""
 
 
 def test_interrupted_while_it_installs_the_edit_is_undone(project: Workspace) -> None:
