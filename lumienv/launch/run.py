@@ -357,12 +357,14 @@ def task_words(tasks: Mapping[str, str], command: Sequence[str]) -> list[str]:
 def _outside_quotes(text: str) -> str:
     """What a shell would act on of a line that `shlex` can split: without what is quoted or escaped.
 
-    A dollar sign counts between double quotes, too.
+    Dollar signs and backticks count between double quotes, too.
     """
     import re
 
-    bare = re.sub(r"\\.|'[^']*'", " ", text)
-    return re.sub(r'"([^"]*)"', lambda found: re.sub(r"[^$({A-Za-z_]", " ", found[1]), bare)
+    def acted_on(found: re.Match[str]) -> str:
+        return re.sub(r"\\.|[^$({A-Za-z_`]", " ", found[1] or "")
+
+    return re.sub(r"\\.|'[^']*'|" r'"((?:\\.|[^"\\])*)"', acted_on, text)
 
 
 def become(plan: LaunchPlan, environ: Mapping[str, str]) -> None:

@@ -269,6 +269,9 @@ def test_a_task_is_split_as_a_shell_does_and_takes_more_words() -> None:
         ('echo "$(date)"', "$("),
         ("pip install numpy>=2", ">"),
         ("echo `date`", "`"),
+        ('echo "`date`"', "`"),
+        ("""echo "it's" && echo "that's\"""", "&&"),
+        ("""echo "it's $HOME isn't\"""", "$H"),
     ],
 )
 def test_a_task_that_only_a_shell_understands_is_not_started_without_one(text: str, sign: str) -> None:
@@ -281,6 +284,9 @@ def test_a_task_that_only_a_shell_understands_is_not_started_without_one(text: s
 def test_what_is_quoted_in_a_task_is_a_word_as_it_stands() -> None:
     text = """bash -c 'cd out && ls | wc > "$1"' "a;b" '$HOME' \\; "a > b" 100% {} *.py"""
     words = ["bash", "-c", 'cd out && ls | wc > "$1"', "a;b", "$HOME", ";", "a > b", "100%", "{}", "*.py"]
+    assert task_words({"go": text}, ["go"]) == words
+    text = """python x.py --title "Bob's \\"run\\"" --filter 'a|b' '6" > 5'"""
+    words = ["python", "x.py", "--title", 'Bob\'s "run"', "--filter", "a|b", '6" > 5']
     assert task_words({"go": text}, ["go"]) == words
 
 
