@@ -10,6 +10,7 @@ from packaging.version import Version
 from lumienv.errors import BrokenReleaseError, LumienvError, StoreError
 from lumienv.image.snapshot import Snapshot
 from lumienv.manifest import Dependency
+from lumienv.resolve.requirements import Environment
 
 _LINES = 6
 _TELLING = re.compile(
@@ -65,7 +66,7 @@ def build_failed(
         f"{label} {sources}, and {doing} in {snapshot.image.name}",
         *([failed] if failed else []),
         *facts,
-        hint=_hint(label, "\n".join(facts), lines),
+        hint=_hint(label, "\n".join(facts), lines, Environment(snapshot.markers)),
     )
     error.aged = bool(facts) and _AGED.match(facts[-1]) is not None
     return error
@@ -103,14 +104,17 @@ def _is_release(label: str) -> bool:
     return label.partition(" ")[2][:1].isdigit()
 
 
-def _holding(name: str, version: str, lines: Sequence[Dependency]) -> Dependency | None:
+def _holding(
+    name: str, version: str, lines: Sequence[Dependency], environment: Environment
+) -> Dependency | None:
     """The first of the user's lines on a name that allows no release older than this one."""
     for line in lines:
         try:
             requirement = Requirement(line.text)
+            counts = canonicalize_name(requirement.name) == name and environment.holds(requirement.marker)
         except InvalidRequirement:
             continue
-        if canonicalize_name(requirement.name) == name and any(
+        if counts and any(
             one.operator in ("==", ">=", "~=") and Version(one.version.removesuffix(".*")) >= Version(version)
             for one in requirement.specifier
         ):
@@ -118,10 +122,10 @@ def _holding(name: str, version: str, lines: Sequence[Dependency]) -> Dependency
     return None
 
 
-def _hint(label: str, said: str, lines: Sequence[Dependency]) -> str:
+def _hint(label: str, said: str, lines: Sequence[Dependency], environment: Environment) -> str:
     name, _, version = label.partition(" ")
     ways = f"mend its build, or take a release of {name} from an index"
-    held = _holding(name, version, lines) if _is_release(label) else None
+    held = _holding(name, version, lines, environment) if _is_release(label) else None
     if held is not None:
         quote = "'" if '"' in held.text else '"'
         ways = "another release may have a wheel, or build: name another version in\n"
