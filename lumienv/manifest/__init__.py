@@ -284,7 +284,7 @@ def metadata_digest(folder: Path) -> str:
 
     digest = sha256()
     static = False
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, RecursionError):  # dotted keys nest without end
         project = parse_toml((folder / "pyproject.toml").read_text(encoding="utf-8"))
         table = project.get("project")
         static = isinstance(table, dict) and not table.get("dynamic")

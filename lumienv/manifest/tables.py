@@ -101,12 +101,10 @@ class Tables:
         value = data.get(key, {})
         if not isinstance(value, dict):
             name = prefix + key
-            said = (
-                f'under [{name}], write: name = "{value}"'
-                if name == "image"
-                else f"write its keys under [{name}]"
-            )
-            self.fail(name, "must be a table", hint=said)
+            hint = f"write its keys under [{name}]"
+            if name == "image" and isinstance(value, str):
+                hint = f"under [image], write: {_kind_of_image(value)} = {_in_toml(value)}"
+            self.fail(name, "must be a table", hint=hint)
         return value
 
     def text(self, table: Mapping[str, Any], key: str, default: str, name: str | None = None) -> str:
@@ -185,16 +183,34 @@ class Tables:
 
 def _written(key: str, value: Any, default: Any) -> str | None:
     """How a value of the wrong kind is most likely to be written, where that can be told."""
-    import json
+    import shlex
 
     last = key.rpartition(".")[2]
     if isinstance(default, str) and isinstance(value, (int, float)) and not isinstance(value, bool):
         return f'write {last} = "{value}"'
     if isinstance(default, str) and isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return f"write {last} = {json.dumps(' '.join(value), ensure_ascii=False)}"
+        if key.startswith("tasks."):
+            return f"write {last} = {_in_toml(shlex.join(value))}"
+        return f"write {last} = {_in_toml(value[0])}" if len(value) == 1 else None
     if isinstance(default, list) and isinstance(value, str):
-        return f"write {last} = [{json.dumps(value, ensure_ascii=False)}]"
+        several = any(sign in value for sign in ", ")
+        return f'write {last} = ["…", "…"]' if several else f"write {last} = [{_in_toml(value)}]"
     return None
+
+
+def _in_toml(text: str) -> str:
+    import json
+
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _kind_of_image(text: str) -> str:
+    """The key of [image] that a text most likely belongs to."""
+    if "://" in text:
+        return "uri"
+    if text.endswith(".json"):
+        return "snapshot"
+    return "path" if "/" in text or text.endswith(".sif") else "name"
 
 
 def is_name(text: str) -> bool:

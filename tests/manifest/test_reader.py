@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from properties import examples
 
 from lumienv.errors import ManifestError
-from lumienv.manifest import Dependency, HostValue, IndexTable, Manifest, Source
+from lumienv.manifest import Dependency, HostValue, IndexTable, Manifest, Source, metadata_digest
 from lumienv.manifest.reader import read_manifest
 
 HOST = '[image]\nhost = "python3"\n'
@@ -399,6 +399,15 @@ def test_whatever_the_file_says_it_is_read_or_refused_with_a_sentence(
         assert read(tmp_path, text).inputs_digest().startswith("sha256:")
 
 
+def test_of_two_names_in_the_place_of_one_none_is_proposed(tmp_path: Path) -> None:
+    assert complaint(tmp_path, f'{HOST}[sync]\nmode = ["venv", "sif"]\n').hint is None
+
+
+def test_a_project_whose_keys_are_nested_without_end_has_a_digest(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project]\n" + "a." * 3000 + "a = 1\n")
+    assert metadata_digest(tmp_path) != ""
+
+
 @pytest.mark.parametrize("key", ["replace", "omit"])
 @pytest.mark.parametrize("written", ["numpy>=2", "numpy[x]", ""])
 def test_what_is_no_name_of_a_package_is_refused_where_only_names_count(
@@ -420,7 +429,14 @@ def test_values_of_the_wrong_kind_are_shown_as_toml_writes_them(tmp_path: Path) 
         ('image = "pytorch"\n', 'under [image], write: name = "pytorch"'),
         ('dependencies = "h5py"\n[image]\nname = "pytorch"\n', 'write dependencies = ["h5py"]'),
         ('[image]\nname = "pytorch"\ndependencies = ["h5py"]\n', "write it at the top, above all of them"),
-        (f'{HOST}[tasks]\ngo = ["python", "x.py"]\n', 'write go = "python x.py"'),
+        (f'{HOST}[tasks]\ngo = ["python", "x y.py"]\n', """write go = "python 'x y.py'\""""),
+        ('image = "/appl/my.sif"\n', 'under [image], write: path = "/appl/my.sif"'),
+        ('image = "docker://org/image:1"\n', 'under [image], write: uri = "docker://org/image:1"'),
+        ('image = "lumi.json"\n', 'under [image], write: snapshot = "lumi.json"'),
+        ("image = 'my\"own'\n", r'under [image], write: name = "my\"own"'),
+        ('image = ["pytorch"]\n', "write its keys under [image]"),
+        ('[image]\nname = ["pytorch"]\n', 'write name = "pytorch"'),
+        ('dependencies = "h5py numpy"\n[image]\nname = "pytorch"\n', 'write dependencies = ["…", "…"]'),
         (
             f'{HOST}[project]\nname = "x"\n',
             "that is pyproject.toml's: here `dependencies = […]` stands at the top",
