@@ -9,6 +9,7 @@ import click
 
 from lumienv.cli.main import Common, common_options
 from lumienv.errors import LumienvError
+from lumienv.image.hostpython import find_python, no_python
 from lumienv.project.init import (
     IMPORTABLE,
     Chosen,
@@ -155,6 +156,8 @@ def _typed(answer: str, site: Site, folder: Path, output: Output) -> Chosen | No
     is_python = Path(answer).name.startswith("python") and not answer.endswith(".sif")
     image, host = (None, answer) if is_python else (answer, None)
     try:
+        if host is not None and find_python(os.path.expanduser(host)) is None:  # noqa: PTH111 - a bare name
+            raise no_python(host)
         return chosen_by_words(image, host, {}, site, folder)
     except LumienvError as error:
         show_error(error, output.color)

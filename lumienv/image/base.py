@@ -7,7 +7,7 @@ from pathlib import Path
 from lumienv.errors import ImageError
 from lumienv.files import user_path
 from lumienv.image.catalog import find_image
-from lumienv.image.hostpython import find_python, host_fingerprint
+from lumienv.image.hostpython import find_python, host_fingerprint, no_python
 from lumienv.image.pulled import pulled_image
 from lumienv.image.sif import read_sif
 from lumienv.image.snapshot import Base
@@ -77,10 +77,7 @@ def host_base(interpreter: str) -> Base:
     """
     found = find_python(interpreter)
     if found is None:
-        raise ImageError(
-            f"there is no Python called {interpreter} on this machine",
-            hint='[image] host takes a path or a name on PATH, such as "python3"',
-        )
+        raise no_python(interpreter)
     # What is on PATH may be a shim (pyenv, asdf): the interpreter itself knows where it lies.
     asked = capture([found, "-Ic", "import sys; print(sys.executable)"], timeout=60)
     executable = asked.stdout.strip()

@@ -27,6 +27,20 @@ def find_python(named: str, path: str | None = None) -> str | None:
     return shutil.which(named, path=os.pathsep.join(folders))
 
 
+def no_python(named: str, path: str | None = None) -> ImageError:
+    """What to say where `find_python` finds none."""
+    own = shutil.which(named, path=path)
+    if own is not None:
+        return ImageError(
+            f"the only {named} on PATH is that of lumienv's own virtual environment, which is no base",
+            hint=f'name its interpreter: [image] host = "{os.path.realpath(own)}"',
+        )
+    return ImageError(
+        f"there is no Python called {named} on this machine",
+        hint='[image] host takes a path or a name on PATH, such as "python3"',
+    )
+
+
 def host_fingerprint(executable: str) -> str:
     """`host:` and a digest over modification times: of the interpreter and of its packages' folders.
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lumienv.errors import LumienvError, ManifestError, StoreError
-from lumienv.image.hostpython import find_python
+from lumienv.image.hostpython import find_python, no_python
 from lumienv.launch.binds import user_bind
 from lumienv.launch.run import changed_sources
 from lumienv.lockfile import read_lock
@@ -51,9 +51,12 @@ def check_image(case: Case) -> Iterator[Finding]:
         program = find_python(table.value, case.machine.environ.get("PATH"))
         there = program or is_there(case.project.manifest.directory / os.path.expanduser(table.value))  # noqa: PTH111
         facts = f"a Python of this machine, {program or table.value}"
-        absent = f"there is no Python called {table.value} on this machine"
-        hint = "[image] host in lumienv.toml names another"
-        yield Finding("image", FINE, facts) if there else Finding("image", PROBLEM, absent, hint)
+        absent = no_python(table.value, case.machine.environ.get("PATH"))
+        yield (
+            Finding("image", FINE, facts)
+            if there
+            else Finding("image", PROBLEM, absent.message, absent.hint or "")
+        )
         return
     if table.kind == "snapshot" or case.runtime is None:
         yield Finding("image", FINE if table.kind == "snapshot" else UNKNOWN, image.name)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lumienv.errors import ImageError, LockError, LumienvError
 from lumienv.image.base import find_base
-from lumienv.image.hostpython import find_python, host_fingerprint
+from lumienv.image.hostpython import find_python, host_fingerprint, no_python
 from lumienv.image.probing import cached_snapshot
 from lumienv.image.snapshot import Base, Snapshot
 from lumienv.lockdigest import LOCK_NAME
@@ -80,7 +80,7 @@ def unstarted_base(project: Project, lock: Lock | None) -> Base:
         named = os.path.expanduser(table.value)  # noqa: PTH111 - a bare name must stay bare
         found = find_python(str(folder / named) if "/" in named else named)
         if found is None:
-            raise ImageError(f"there is no Python called {table.value} on this machine")
+            raise no_python(table.value)
         return Base("host", found, f"host {found}", "", fingerprint=host_fingerprint(found))
     return find_base(table, folder, project.site, lock.image if lock is not None else None)
 

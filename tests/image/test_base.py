@@ -137,6 +137,14 @@ def test_a_python_that_is_not_there_is_named(name: str) -> None:
     assert "python3" in (caught.value.hint or "")
 
 
+@pytest.mark.skipif(sys.prefix == sys.base_prefix, reason="this Python is of no virtual environment")
+def test_lumienvs_own_python_is_passed_over_and_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{sys.prefix}/bin")
+    with pytest.raises(ImageError, match="lumienv's own virtual environment") as caught:
+        host_base("python3")
+    assert f'[image] host = "{os.path.realpath(sys.executable)}"' in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize("program", ["true", "false", "cat"])
 def test_a_program_that_is_no_python_is_refused(program: str) -> None:
     path = shutil.which(program)

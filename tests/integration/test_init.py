@@ -49,8 +49,13 @@ def test_on_a_terminal_the_images_are_listed_newest_first_and_one_is_picked(unse
 
 
 def test_a_name_that_no_image_has_is_asked_for_again(unseen):
-    shown = on_a_terminal(unseen, ["init"], [("which image", "pytroch\n"), ("no image called", "2\n")])
+    shown = on_a_terminal(
+        unseen,
+        ["init"],
+        [("which image", "pytroch\n"), ("no image called", "python9\n"), ("no Python called", "2\n")],
+    )
     assert "no image called pytroch" in shown
+    assert "there is no Python called python9 on this machine" in shown
     assert 'name = "pytorch"' in (unseen.directory / "lumienv.toml").read_text()
 
 
