@@ -73,12 +73,15 @@ _NEWER = "lumienv lock --upgrade, and then lumienv sync"
 _ONE_NEWER = "lumienv lock --upgrade-package NAME, and then lumienv sync"
 _ALL_NEWER_IN = {"-U": _NEWER, "--upgrade": _NEWER, "-P": _ONE_NEWER, "--upgrade-package": _ONE_NEWER}
 _DEV = "the group dev is there unless --no-dev is given"
+_PRINT = "--print shows what would run, and runs nothing"
 OPTIONS_OF = {
     "run": {
         "--no-dev": "lumienv sync --no-dev, which stays so until the next sync",
         "--dev": "lumienv sync installs the group dev unless --no-dev is given",
         "--sync": "lumienv sync, and then lumienv run",
+        "--dry-run": _PRINT,
     },
+    "shell": {"--dry-run": _PRINT},
     "sync": {"--dev": _DEV, **_ALL_NEWER_IN},
     "add": {"-e": "lumienv add --editable FOLDER", **_ALL_NEWER_IN},
     "remove": _ALL_NEWER_IN,
@@ -162,7 +165,7 @@ def _instead(error: click.NoSuchOption, path: str) -> str:
     if command.name == "run":
         close = _closest(name, [*known, *(f"--{word}" for word in _SRUN_OWN)])
         if close and close not in known:
-            return f"did you mean srun's? lumienv srun {close} -- COMMAND"
+            return f"did you mean srun's? lumienv srun {_of_srun(close)} -- COMMAND"
     close = _closest(name, known)
     return f"did you mean {close}?" if close else f"{path} --help shows what it takes"
 
