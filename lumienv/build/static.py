@@ -4,7 +4,6 @@ An sdist's PKG-INFO may be believed from Metadata-Version 2.2 on, for the fields
 (PEP 643); `[project]` in pyproject.toml for those that `dynamic` does not name (PEP 621).
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from packaging.version import InvalidVersion, Version
 
 from lumienv.errors import BrokenReleaseError
 from lumienv.index.metadata import CoreMetadata
+from lumienv.toml import parse_toml
 
 _DECISIVE = {"name", "version", "requires-dist", "requires-python", "provides-extra"}
 _DECISIVE_KEYS = ("version", "dependencies", "optional-dependencies", "requires-python")
@@ -142,9 +142,9 @@ def _parsed(pyproject: bytes | None, label: str) -> Mapping[str, Any]:
     if pyproject is None:
         return {}
     try:
-        return tomllib.loads(pyproject.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        reason = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "it is no text"
+        return parse_toml(pyproject.decode())
+    except ValueError as error:
+        reason = "it is no text" if isinstance(error, UnicodeDecodeError) else str(error)
         raise BrokenReleaseError(
             f"the pyproject.toml of {label} cannot be read",
             reason,

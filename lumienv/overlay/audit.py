@@ -136,7 +136,8 @@ def written_by_use(paths, present):
     for path in paths:
         folder, name = os.path.split(path)
         stem, _, rest = name.partition(".")
-        if os.path.basename(folder) == "__pycache__" and rest.startswith((tag + ".opt-", tag + "-pytest-")):
+        left = rest.endswith(".pyc") and rest.startswith((tag + ".opt-", tag + "-pytest-"))
+        if left and os.path.basename(folder) == "__pycache__":
             source = os.path.join(os.path.dirname(folder), stem + ".py")
             if source in present:
                 found[path] = source
@@ -144,9 +145,9 @@ def written_by_use(paths, present):
 
 
 def optimization(path):
-    """The level of `-O` that bytecode was made at, as its name says: `.opt-1.pyc`."""
+    """The level of `-O` that bytecode was made at, as its name says: `.opt-1.pyc`; 2 is the highest."""
     _, said, level = os.path.splitext(path)[0].rpartition(".opt-")
-    return int(level) if said and level.isdigit() else 0
+    return min(int(level), 2) if said and level.isdigit() else 0
 
 
 def is_compiled_from(path, source):

@@ -38,5 +38,5 @@ def opened_wheel(wheel: Path) -> Iterator[zipfile.ZipFile]:
         raise BrokenReleaseError(
             f"{wheel.name} cannot be installed: it is no zip archive, or a damaged one",
             hint=f'take another release: [resolve] constraints = ["{canonicalize_name(name)}!={version}"]\n'
-            "and tell those who run the index",
+            "and tell those who offer this file",
         ) from error

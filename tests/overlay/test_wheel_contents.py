@@ -28,7 +28,7 @@ def test_a_file_that_is_no_archive_is_a_broken_release_with_a_way_out(tmp_path: 
     assert str(refusal(wheel)).splitlines() == [
         f"{NAME} cannot be installed: it is no zip archive, or a damaged one",
         'help: take another release: [resolve] constraints = ["my-lib!=1.0"]',
-        "      and tell those who run the index",
+        "      and tell those who offer this file",
     ]
 
 
