@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lumienv.errors import ImageError, StoreError, UsageError
+from lumienv.errors import ImageError, StoreError
 from lumienv.image.base import host_base, sif_base
 from lumienv.image.probing import cached_snapshot, take_snapshot
 from lumienv.image.snapshot import Base, Snapshot
@@ -12,7 +12,7 @@ from lumienv.launch.plan import runtime_of, surroundings_of
 from lumienv.launch.run import chosen_generation
 from lumienv.lockdigest import LOCK_NAME, bytes_digest
 from lumienv.overlay.damage import Damage, Findings, carrier_damage, look_again
-from lumienv.overlay.generation import CARRIERS, Generation, current_generation, distrust
+from lumienv.overlay.generation import Generation, current_generation, distrust
 from lumienv.overlay.records import FILE_NAME, Records, read_records
 from lumienv.project import Project
 from lumienv.resolve.check import missing_from_image
@@ -49,12 +49,10 @@ def verify(project: Project, *, mode: str | None = None, imports: bool = False) 
 
 
 def _generation(project: Project, mode: str | None) -> Generation:
-    """The current generation if it has this mode, else the newest that has. Raises StoreError, UsageError."""
+    """The current generation if it has this mode, else the newest that has. Raises StoreError."""
     store = project.store
     if mode is None:
         return current_generation(store.root)
-    if mode not in CARRIERS:
-        raise UsageError(f"there is no mode {mode}", hint=f"modes are {', '.join(CARRIERS)}")
     with suppress(StoreError):
         current = current_generation(store.root)
         if current.mode == mode:

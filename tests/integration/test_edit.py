@@ -195,6 +195,18 @@ def test_a_group_that_is_written_in_another_way_since_is_still_what_was_asked_fo
     assert asked.read_bytes() == b""
 
 
+def test_sync_check_names_the_groups_that_are_not_there(project: Workspace) -> None:
+    manifest = project.directory / "lumienv.toml"
+    manifest.write_text(f'{text(project)}\n[dependency-groups]\ndocs = ["tool"]\nplot = ["other"]\n')
+    project.lumienv("sync")
+    said = project.try_("sync", "--check", "--group", "docs")
+    assert said.status == 1
+    assert "has no dependency group, and the group docs is asked for" in said.err
+    project.lumienv("sync", "--all-groups")
+    assert "has the groups docs, plot, and" in project.try_("sync", "--check").err
+    assert project.try_("sync", "--check", "--all-groups").status == 0
+
+
 def test_interrupted_while_it_installs_the_edit_is_undone(project: Workspace) -> None:
     project.lumienv("sync")
     before = text(project), project.lock_path.read_bytes(), project.current.resolve()

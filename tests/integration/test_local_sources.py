@@ -52,6 +52,18 @@ def test_an_editable_project_is_used_in_place_by_a_directory_and_built_into_a_fi
     assert project.try_("run", "--", "true").err == ""
 
 
+def test_sync_check_sees_that_the_code_of_a_local_project_has_changed(small_image, project) -> None:
+    write(project, small_image, "venv", editable=False)
+    project.lumienv("sync")
+    assert project.try_("sync", "--check").status == 0
+    edit(project, "value = 4444\n")
+    said = project.try_("sync", "--check")
+    assert said.status == 1
+    assert "the code of a local project has changed since it was installed" in said.err
+    project.lumienv("sync")
+    assert project.try_("sync", "--check").status == 0
+
+
 @pytest.mark.parametrize("mode", ["venv", "squashfs"])
 def test_a_project_that_is_not_editable_is_built_in_every_mode(small_image, project, mode: str) -> None:
     write(project, small_image, mode, editable=False)
