@@ -97,6 +97,14 @@ def lab(runtime: str) -> Lab:
 
 
 @pytest.fixture(scope="session")
+def conda_python(lab: Lab, runtime: str) -> str:
+    """Which Python the images of the conda families have: LUMI's 3.12, or what tests/lab could build here."""
+    shown = "import sys; print('%d.%d' % sys.version_info[:2])"
+    command = [runtime, "exec", "--containall", str(lab.images["pytorch"]), "python", "-c", shown]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture(scope="session")
 def slurm() -> None:
     """A Slurm cluster that answers."""
     skip_unless(slurm_runs(), "no Slurm answers here: run tests/lab/slurm-up.sh as root")

@@ -47,7 +47,7 @@ def _environ() -> dict[str, str]:
 
 
 def test_a_cell_runs_in_the_environment_and_the_kernel_survives_a_sync(
-    lab, workspace, tmp_path, jupyter, real_index
+    lab, workspace, tmp_path, jupyter, real_index, conda_python
 ):
     data = {"JUPYTER_DATA_DIR": str(tmp_path / "data")}
     workspace.write(f'path = "{lab.images["mpi4py"]}"', ["ipykernel", "einops"])
@@ -62,7 +62,7 @@ def test_a_cell_runs_in_the_environment_and_the_kernel_survives_a_sync(
         ran = workspace.shell([jupyter, "-c", CLIENT, "project", code], **data)
         lines = ran.out.splitlines()
         assert lines[-2:] == ["ok", "ended"], ran.err
-        assert lines[0].startswith("/opt/lumienv/lib/python3.12/site-packages/einops/")
+        assert lines[0].startswith(f"/opt/lumienv/lib/python{conda_python}/site-packages/einops/")
         assert lines[0].endswith(" /opt/lumienv/bin/python")
 
     named = workspace.lumienv("shell", "--jupyter", "--name", "other", **data)

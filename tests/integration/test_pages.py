@@ -53,7 +53,7 @@ def site_as_far_as_it_is_here() -> dict[str, Any]:
 
 
 @pytest.fixture
-def scene(lab, workspace: Workspace, tmp_path: Path) -> Iterator[Scene]:
+def scene(lab, workspace: Workspace, tmp_path: Path, conda_python: str) -> Iterator[Scene]:
     """LUMI, as far as the laboratory goes: its site, its images, a home, and a group's packages elsewhere."""
     home, packages, group = tmp_path / "home", tmp_path / "packages", tmp_path / "group"
     for folder in (home, packages, group / "project", group / "scratch"):
@@ -87,6 +87,10 @@ def scene(lab, workspace: Workspace, tmp_path: Path) -> Iterator[Scene]:
                 "https://packages.example.org": index.root,
                 "packages.example.org": "127.0.0.1",
                 "https://git.example.org/group/mylib": repository.as_uri(),
+                **{
+                    shown: shown.replace("3.12", conda_python)
+                    for shown in ("lib/python3.12/", "~ Python 3.12…", "Python: 3.12…")
+                },
             },
         )
 

@@ -15,9 +15,10 @@ NO_RUNTIME = {"LUMIENV_RUNTIME": "/bin/false"}
 
 
 @pytest.fixture
-def offers(wheels):
+def offers(wheels, conda_python):
     make_wheel(wheels, "thing", "1.0", ["numpy", "other"])
-    make_wheel(wheels, "other", "1.0", tag="cp312-cp312-manylinux_2_28_x86_64")
+    tag = f"cp{conda_python.replace('.', '')}"
+    make_wheel(wheels, "other", "1.0", tag=f"{tag}-{tag}-manylinux_2_28_x86_64")
     make_wheel(wheels, "other", "1.1", tag="cp313-cp313-manylinux_2_28_x86_64")
     make_wheel(wheels, "accel", "2.0", ["torch>=2.8"])
     return wheels
@@ -177,10 +178,13 @@ def test_a_list_of_other_packages_is_noticed_on_the_image(project, elsewhere, li
 
 
 @pytest.mark.parametrize("fact", [2, 4])
-def test_a_wrong_python_or_c_library_is_noticed_on_the_image(project, elsewhere, offers, listed, fact):
+def test_a_wrong_python_or_c_library_is_noticed_on_the_image(
+    project, elsewhere, offers, listed, fact, conda_python
+):
     """Of a C library that is newer than the image's: its wheels do not run there."""
-    make_wheel(offers, "other", "1.0", tag="cp312-cp312-manylinux_2_99_x86_64")
-    listed[fact + 1] = {2: "3.12.99", 4: "2.99"}[fact]
+    tag = f"cp{conda_python.replace('.', '')}"
+    make_wheel(offers, "other", "1.0", tag=f"{tag}-{tag}-manylinux_2_99_x86_64")
+    listed[fact + 1] = {2: f"{conda_python}.99", 4: "2.99"}[fact]
     elsewhere.lumienv("image", "freeze", *listed, "-o", "image.json")
     shutil.copy(project.directory / "lumienv.toml", elsewhere.directory)
     elsewhere.lumienv("lock", "--snapshot", "image.json")
