@@ -40,6 +40,15 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise ValueError("it is nested too deeply") from None
 
 
+def in_toml(text: str) -> str:
+    """A text as a value in TOML; with single quotes where it has double ones, as people write markers."""
+    if '"' in text and "'" not in text and text.isprintable():
+        return f"'{text}'"
+    import json
+
+    return json.dumps(text, ensure_ascii=False)
+
+
 def read_toml(text: str) -> dict[str, Any]:
     """What `text` says. Raises ValueError as `parse_toml`."""
     digest = str(sha256(text.encode()).hexdigest())

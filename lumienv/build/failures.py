@@ -10,6 +10,7 @@ from packaging.version import Version
 from lumienv.errors import BrokenReleaseError, LumienvError, StoreError
 from lumienv.image.snapshot import Snapshot
 from lumienv.manifest import Dependency
+from lumienv.resolve.proposals import quoted
 from lumienv.resolve.requirements import Environment
 
 _LINES = 6
@@ -127,9 +128,8 @@ def _hint(label: str, said: str, lines: Sequence[Dependency], environment: Envir
     ways = f"mend its build, or take a release of {name} from an index"
     held = _holding(name, version, lines, environment) if _is_release(label) else None
     if held is not None:
-        quote = "'" if '"' in held.text else '"'
         ways = "another release may have a wheel, or build: name another version in\n"
-        ways += f"{quote}{held.text}{quote} ({held.where})"
+        ways += quoted([held], "")
     elif _is_release(label):
         ways = f'an older release may have a wheel: [resolve] constraints = ["{name}<{version}"]\n'
         ways += 'to take wheels only, everywhere: [resolve] build = "never"'

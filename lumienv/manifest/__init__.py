@@ -284,12 +284,16 @@ def metadata_digest(folder: Path) -> str:
 
     digest = sha256()
     static = False
-    with suppress(OSError, ValueError, RecursionError):  # dotted keys nest without end
-        project = parse_toml((folder / "pyproject.toml").read_text(encoding="utf-8"))
-        table = project.get("project")
-        static = isinstance(table, dict) and not table.get("dynamic")
-        tables = project if not static else {key: project.get(key) for key in ("project", "build-system")}
-        digest.update(json.dumps(tables, sort_keys=True, default=str).encode())
+    with suppress(OSError):
+        text = (folder / "pyproject.toml").read_bytes()
+        try:
+            project = parse_toml(text.decode())
+            table = project.get("project")
+            static = isinstance(table, dict) and not table.get("dynamic")
+            tables = project if not static else {key: project.get(key) for key in ("project", "build-system")}
+            digest.update(json.dumps(tables, sort_keys=True, default=str).encode())
+        except (ValueError, RecursionError):  # no TOML, or dotted keys that nest without end
+            digest.update(text)
     if not static:
         for name in ("setup.py", "setup.cfg"):
             with suppress(OSError):

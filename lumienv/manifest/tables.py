@@ -8,6 +8,7 @@ from lumienv.errors import ManifestError
 from lumienv.manifest import Dependency
 from lumienv.paths import Path
 from lumienv.plainjson import quoted
+from lumienv.toml import in_toml
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Tables:
             name = prefix + key
             hint = f"write its keys under [{name}]"
             if name == "image" and isinstance(value, str):
-                hint = f"under [image], write: {_kind_of_image(value)} = {_in_toml(value)}"
+                hint = f"under [image], write: {_kind_of_image(value)} = {in_toml(value)}"
             self.fail(name, "must be a table", hint=hint)
         return value
 
@@ -190,18 +191,12 @@ def _written(key: str, value: Any, default: Any) -> str | None:
         return f'write {last} = "{value}"'
     if isinstance(default, str) and isinstance(value, list) and all(isinstance(one, str) for one in value):
         if key.startswith("tasks."):
-            return f"write {last} = {_in_toml(shlex.join(value))}"
-        return f"write {last} = {_in_toml(value[0])}" if len(value) == 1 else None
+            return f"write {last} = {in_toml(shlex.join(value))}"
+        return f"write {last} = {in_toml(value[0])}" if len(value) == 1 else None
     if isinstance(default, list) and isinstance(value, str):
         several = any(sign in value for sign in ", ")
-        return f'write {last} = ["…", "…"]' if several else f"write {last} = [{_in_toml(value)}]"
+        return f'write {last} = ["…", "…"]' if several else f"write {last} = [{in_toml(value)}]"
     return None
-
-
-def _in_toml(text: str) -> str:
-    import json
-
-    return json.dumps(text, ensure_ascii=False)
 
 
 def _kind_of_image(text: str) -> str:

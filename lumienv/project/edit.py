@@ -159,8 +159,8 @@ class _Edit:
     dry_run: bool
     before: Pair | None = None
     after: Pair | None = None
-    environment: Path | None = None
-    """where the store's `current` led before; None: nowhere"""
+    current: Path | None = None
+    """the generation that was the store's `current` before; None: there was none"""
     told: Manifest | None = None
     """the edited manifest, its lines as the user finds them"""
 
@@ -171,7 +171,7 @@ def _carried_out(project: Project, report: Report, edit: _Edit) -> EditOutcome:
     What comes about once and for all is the new environment: when an image cannot be put out behind that, the
     files stay as they fit it.
     """
-    edit.environment = _environment(project)
+    edit.current = _current(project)
     try:
         outcome = _written(project, report, edit)
         if edit.install and not edit.frozen and not edit.dry_run:
@@ -189,7 +189,7 @@ def _undone(project: Project, report: Report, edit: _Edit) -> str:
     path = Path(project.manifest.path)
     if edit.before is None or edit.after is None or edit.before == edit.after:
         return ""
-    if _environment(project) != edit.environment:
+    if _current(project) != edit.current:
         return f"{FILE_NAME}, its lock and the environment are the new ones"
     with _alone(project, report), suppress(OSError):
         if read_pair(path, project.lock_path) == edit.before:
@@ -199,8 +199,8 @@ def _undone(project: Project, report: Report, edit: _Edit) -> str:
     return f"{FILE_NAME} and its lock are written; the environment stays as it was"
 
 
-def _environment(project: Project) -> Path | None:
-    """Where the store's `current` leads."""
+def _current(project: Project) -> Path | None:
+    """The generation that the store's `current` leads to."""
     try:
         return project.store.current.readlink()
     except OSError:

@@ -7,9 +7,10 @@ from packaging.specifiers import SpecifierSet
 
 from lumienv.manifest import Dependency
 from lumienv.resolve.nearmiss import NearMiss, is_standard_library, near_misses, of_import
-from lumienv.resolve.proposals import array, in_toml, name_of, quoted, renamed
+from lumienv.resolve.proposals import array, name_of, quoted, renamed
 from lumienv.resolve.requirements import user_requirement
 from lumienv.resolve.trial import Trial
+from lumienv.toml import in_toml
 
 
 def misspelt(trial: Trial, clashes: Iterable[str], core: Sequence[Dependency]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from lumienv.manifest import Dependency
 from lumienv.resolve.candidates import as_version
 from lumienv.resolve.policy import Policy, Rule
 from lumienv.resolve.requirements import user_requirement, with_range
+from lumienv.toml import in_toml
 
 
 def name_of(entry: Dependency) -> str:
@@ -48,11 +49,6 @@ def array(names: Iterable[str]) -> str:
 def quoted(entries: Iterable[Dependency], word: str) -> str:
     """The user's lines, each with where it stands: `"accel>=2" (lumienv.toml:3) and …`."""
     return f" {word} ".join(f"{in_toml(entry.text)} ({entry.where})" for entry in entries)
-
-
-def in_toml(text: str) -> str:
-    """As it is written in lumienv.toml."""
-    return f"'{text}'" if '"' in text else f'"{text}"'
 
 
 def with_constraint(policy: Policy, name: str, text: str) -> Policy:

@@ -18,7 +18,6 @@ from lumienv.resolve.proposals import (
     array,
     constraint_line,
     image_with,
-    in_toml,
     name_of,
     nearest_release,
     quoted,
@@ -30,6 +29,7 @@ from lumienv.resolve.story import Story
 from lumienv.resolve.together import fewest_together, of_this_machine
 from lumienv.resolve.trial import Found, Trial
 from lumienv.resolve.wheeltags import least_wanted
+from lumienv.toml import in_toml
 
 _MOST_SHOWN = 4
 

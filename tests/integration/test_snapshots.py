@@ -14,11 +14,16 @@ pytestmark = pytest.mark.unprivileged
 NO_RUNTIME = {"LUMIENV_RUNTIME": "/bin/false"}
 
 
+def tag_of(python: str, platform: str) -> str:
+    """The tag of a wheel for CPython of this version alone (PEP 425)."""
+    interpreter = f"cp{python.replace('.', '')}"
+    return f"{interpreter}-{interpreter}-{platform}"
+
+
 @pytest.fixture
 def offers(wheels, conda_python):
     make_wheel(wheels, "thing", "1.0", ["numpy", "other"])
-    tag = f"cp{conda_python.replace('.', '')}"
-    make_wheel(wheels, "other", "1.0", tag=f"{tag}-{tag}-manylinux_2_28_x86_64")
+    make_wheel(wheels, "other", "1.0", tag=tag_of(conda_python, "manylinux_2_28_x86_64"))
     make_wheel(wheels, "other", "1.1", tag="cp313-cp313-manylinux_2_28_x86_64")
     make_wheel(wheels, "accel", "2.0", ["torch>=2.8"])
     return wheels
@@ -182,8 +187,7 @@ def test_a_wrong_python_or_c_library_is_noticed_on_the_image(
     project, elsewhere, offers, listed, fact, conda_python
 ):
     """Of a C library that is newer than the image's: its wheels do not run there."""
-    tag = f"cp{conda_python.replace('.', '')}"
-    make_wheel(offers, "other", "1.0", tag=f"{tag}-{tag}-manylinux_2_99_x86_64")
+    make_wheel(offers, "other", "1.0", tag=tag_of(conda_python, "manylinux_2_99_x86_64"))
     listed[fact + 1] = {2: f"{conda_python}.99", 4: "2.99"}[fact]
     elsewhere.lumienv("image", "freeze", *listed, "-o", "image.json")
     shutil.copy(project.directory / "lumienv.toml", elsewhere.directory)
